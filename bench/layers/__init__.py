@@ -1,0 +1,34 @@
+"""Up-sampling layers by name. A new layer is one file in this folder and one line in `LAYERS`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.registry import Registry
+
+if TYPE_CHECKING:
+    from bench.layers.base import UpsamplingLayer
+
+LAYERS = Registry(
+    "layer",
+    {
+        "transposed_conv": "bench.layers.transposed:TransposedConv",
+        "pixel_shuffle": "bench.layers.subpixel:SubPixelConv",
+        "ipixel_dcl": "bench.layers.pixel_dcl:IPixelDCL",
+        "pixel_dcl": "bench.layers.pixel_dcl:PixelDCL",
+    },
+    given=("dims", "factor"),
+)
+
+
+def build(
+    name: str, in_channels: int, out_channels: int, *, dims: int = 2, factor: int = 2, **options: Any
+) -> UpsamplingLayer:
+    """The layer registered as `name`: (N, in_channels, *S) -> (N, out_channels, *(factor * s for s in S)).
+
+    dims: number of spatial dimensions, 1 to 3. factor: up-sampling factor, 2 or more, the same in each dimension.
+    options: the layer's own, see `upbench list`.
+    Raises UserError for an unknown name or option, ValueError for numbers the layer cannot be built with.
+    """
+    options = LAYERS.complete(name, options)
+    return LAYERS.build(name, in_channels, out_channels, dims=dims, factor=factor, **options)

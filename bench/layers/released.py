@@ -1,0 +1,62 @@
+"""Weights of the authors' TensorFlow layers, read into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.layers.pixel_dcl import PhaseSchedule, PhaseStep, SharedStep, _key
+
+
+def load_released(layer: PhaseSchedule, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+    """Copy the arrays of a released layer into `layer`, in place.
+
+    arrays: one a convolution, under the authors' names (`conv0/w`, `conv2/weights`, ...), whose alphabetical order is
+    the order of the steps; axes (row, column[, depth], in, out).
+    Raises ValueError, naming the array, when the number of arrays or a shape does not fit; the layer is then unchanged.
+    """
+    if len(arrays) != len(layer.steps):
+        raise ValueError(f"{len(layer.steps)} arrays are needed, one a step; got {', '.join(sorted(arrays)) or 'none'}")
+    loaded: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
+    for (name, array), step in zip(sorted(arrays.items()), layer.steps, strict=True):
+        kernel = torch.as_tensor(np.moveaxis(array, (-1, -2), (0, 1)).copy())
+        if isinstance(step, SharedStep):
+            loaded += _shared(name, kernel, step)
+        else:
+            loaded.append(_own(name, kernel, step, layer))
+    with torch.no_grad():
+        for parameter, value in loaded:
+            parameter.copy_(value)
+
+
+def _own(
+    name: str, kernel: torch.Tensor, step: PhaseStep, layer: PhaseSchedule
+) -> tuple[torch.nn.Parameter, torch.Tensor]:
+    _check(name, kernel, tuple(step.weight.shape))
+    if layer.dims == 3 and step.step.sees_input and len(step.step.sees) == 5:
+        # the released 3-D iPixelDCL concatenates [F3, F4, F5, input, F1, F2]; ours is always input, F1, F2, ...
+        late = 3 * layer.out_channels
+        kernel = torch.cat([kernel[:, late:], kernel[:, :late]], 1)
+    return step.weight, kernel
+
+
+def _shared(name: str, kernel: torch.Tensor, step: SharedStep) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
+    half = len(step.reach) // 2
+    channels = next(iter(step.weights.values())).shape[0]
+    _check(name, kernel, (channels, channels, *[len(step.reach)] * (kernel.ndim - 2)))
+    pairs = []
+    for residue in {residue for _, _, residue in step.pairs()}:
+        part = kernel
+        for axis, taps in enumerate(step.taps(residue)):
+            part = part.index_select(2 + axis, torch.tensor(taps) + half)
+        pairs.append((step.weights[_key(residue)], part))
+    return pairs
+
+
+def _check(name: str, kernel: torch.Tensor, expected: tuple[int, ...]) -> None:
+    if tuple(kernel.shape) != expected:
+        ours, theirs = ((*s[2:], s[1], s[0]) for s in (expected, tuple(kernel.shape)))
+        raise ValueError(f"array {name!r}: axes (row, column[, depth], in, out) must be {ours}, got {theirs}")

@@ -1,0 +1,42 @@
+"""Sub-pixel convolution, known by the name of its second half, PixelShuffle."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bench.layers.base import CONV, UpsamplingLayer, check_odd, init_by_fan_in, interleave
+
+
+class SubPixelConv(UpsamplingLayer):
+    """One convolution makes all factor**dims phases side by side; periodic shuffling interleaves them.
+
+    Source: Shi et al., arXiv 1609.05158, section 2.2. Raises ValueError for an even kernel.
+    Weights: (out_channels * factor**dims, in_channels, *kernel), phases fastest, as torch.nn.PixelShuffle has them.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        dims: int = 2,
+        factor: int = 2,
+        kernel: int = 3,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(in_channels, out_channels, dims=dims, factor=factor, bias=bias)
+        check_odd(kernel)
+        self.kernel = kernel
+        self.weight = nn.Parameter(torch.empty(out_channels * factor**dims, in_channels, *[kernel] * dims))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        init_by_fan_in(self.weight, self.in_channels * self.kernel**self.dims)
+
+    def upsample(self, x: Tensor) -> Tensor:
+        y = CONV[self.dims](x, self.weight, padding=self.kernel // 2)
+        return interleave(y.unflatten(1, (self.out_channels, -1)), self.factor)
+
+    def multiply_adds(self) -> int:
+        return self.weight.numel()
