@@ -1,0 +1,66 @@
+"""The suite's own file format: one NumPy archive with three splits."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.base import VOID, Dataset, Split
+from bench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Npz:
+    """`file`, below the data folder, holds `{train,val,test}_images`, uint8 (N, H, W, C), and for segmentation
+    `{train,val,test}_masks`, uint8 (N, H, W) with 255 = void, and `class_names`. A missing `val` is empty.
+    """
+
+    file: str = ""
+
+    def check(self, folder: Path | None) -> None:
+        """Raises UserError if no folder was named or the file is not there."""
+        self._path(folder)
+
+    def load(self, folder: Path | None = None) -> Dataset:
+        """Raises UserError if the file is damaged or an array in it is missing or has the wrong type or shape."""
+        path = self._path(folder)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"data file {path} cannot be read: {error}") from None
+        names = tuple(map(str, arrays.get("class_names", ())))
+        train, test = (_split(path, arrays, name, len(names)) for name in ("train", "test"))
+        val = _split(path, arrays, "val", len(names)) if "val_images" in arrays else Split(test.images[:0])
+        return Dataset(train, val, test, names)
+
+    def _path(self, folder: Path | None) -> Path:
+        if not self.file:
+            raise UserError("data set 'npz' needs the option 'file', the archive's name below the data folder")
+        if folder is None:
+            raise UserError(f"data set 'npz' needs the folder that holds {self.file!r}: name it with --data FOLDER")
+        if not folder.is_dir():
+            raise UserError(f"data folder {folder} does not exist")
+        path = folder / self.file
+        if not path.is_file():
+            found = ", ".join(sorted(p.name for p in folder.glob("*.npz"))) or "no .npz files"
+            raise UserError(f"data file {path} does not exist; the folder holds {found}")
+        return path
+
+
+def _split(path: Path, arrays: dict[str, NDArray], name: str, classes: int) -> Split:
+    images, masks = arrays.get(f"{name}_images"), arrays.get(f"{name}_masks")
+    if images is None or images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
+        raise UserError(f"data file {path}: {name}_images must be uint8 (N, H, W, C) with N > 0")
+    if masks is None:
+        return Split(images)
+    if masks.dtype != np.uint8 or masks.shape != images.shape[:3]:
+        raise UserError(f"data file {path}: {name}_masks must be uint8 {images.shape[:3]} like the images")
+    labels = np.unique(masks)
+    if (highest := labels[labels != VOID].max(initial=0)) >= classes:
+        raise UserError(f"data file {path}: {name}_masks has label {highest}, but class_names names {classes} classes")
+    return Split(images, masks)

@@ -1,0 +1,108 @@
+"""What the tasks share: measurements, building a cell's network, and checking that a grid's cell can be built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bench import layers
+from bench.cell import Cell
+from bench.errors import Diverged
+from bench.metrics import METRICS
+from bench.metrics.base import Better, Metric
+from bench.models import MODELS
+
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number of a cell. noisy: it depends on the machine's mood, not only on the cell and its seed."""
+
+    metric: str
+    value: float
+    unit: str
+    better: Better
+    noisy: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a cell leaves. arrays: pictures and spectra for the figures. raw: samples and curves, plain JSON."""
+
+    measurements: list[Measurement]
+    arrays: Mapping[str, NDArray] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """The contract of a task, see `bench.tasks`."""
+
+    roles: ClassVar[frozenset[str]]
+    needs_data: ClassVar[bool]
+    exclusive: ClassVar[bool]
+
+    def measures(self) -> tuple[str, ...]: ...
+
+    def check(self, cell: Cell) -> None: ...
+
+    def run(self, cell: Cell, folder: Path | None) -> Result: ...
+
+
+def build_network(cell: Cell, in_channels: int, out_channels: int, size: int) -> nn.Module:
+    """The cell's network with the cell's layer, seeded, on the cell's device, in the cell's memory format.
+
+    Raises ValueError for numbers the layer or the network cannot be built with.
+    """
+    torch.manual_seed(cell.seed)
+    up = partial(layers.build, cell.layer.name, **cell.layer.options)
+    network = MODELS.build(cell.model.name, up, in_channels, out_channels, size, **cell.model.options)
+    network = network.to(cell.device).to(memory_format=MEMORY_FORMATS[cell.memory_format])
+    return torch.compile(network) if cell.compile else network
+
+
+def check_network(cell: Cell, in_channels: int, out_channels: int, size: int) -> None:
+    """Build the network without memory or arithmetic; raises what `build_network` raises."""
+    with torch.device("meta"):
+        up = partial(layers.build, cell.layer.name, **cell.layer.options)
+        MODELS.build(cell.model.name, up, in_channels, out_channels, size, **cell.model.options)
+
+
+def autocast(cell: Cell) -> AbstractContextManager[Any]:
+    """bf16 autocast if the cell asks for it."""
+    return torch.autocast(cell.device, torch.bfloat16, enabled=cell.precision == "bf16")
+
+
+def evaluate(names: tuple[str, ...], given: Mapping[str, tuple[Any, ...]], **context: Any) -> list[Measurement]:
+    """The named metrics on what each kind compares. Raises Diverged if one is not a finite number."""
+    measurements = []
+    for name in names:
+        metric: Metric = METRICS.get(name)
+        value = metric.compute(*given[metric.compares], **(context if metric.compares == "masks" else {}))
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value}")
+        measurements.append(Measurement(name, value, metric.unit, metric.better))
+    return measurements
+
+
+def check_metrics(names: tuple[str, ...], kinds: set[str], where: str) -> None:
+    """Raises UserError for an unknown metric, ValueError for one that compares what the task does not make."""
+    for name in names:
+        METRICS.module(name, where)
+        if METRICS.get(name).compares not in kinds:
+            raise ValueError(f"metric {name!r} compares {METRICS.get(name).compares}, {where} makes {sorted(kinds)}")
+
+
+def to_uint8(images: torch.Tensor) -> NDArray[np.uint8]:
+    """(N, C, H, W) in [0, 1] -> (N, H, W, C) in 0 .. 255."""
+    return (images.float().clamp(0, 1) * 255).round().to(torch.uint8).movedim(1, -1).cpu().numpy()

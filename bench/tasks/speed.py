@@ -1,0 +1,157 @@
+"""Time, memory, parameters and FLOPs of a network, beside the same network with a transposed convolution."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import random
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench import layers
+from bench.cell import Cell, Spec
+from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network
+from bench.tasks.memory import allocator_peak
+from bench.tasks.timing import time_interleaved
+
+REFERENCE = "transposed_conv"
+UNITS = {
+    "forward_time": "s",
+    "train_time": "s",
+    "forward_peak": "B",
+    "train_peak": "B",
+    "parameters": "1",
+    "flops": "FLOP",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Forward pass and training step of the cell's network and of its twin with the reference layer.
+
+    forward: evaluation mode, no gradients. train: forward, backward and a step of Adam; the input takes a gradient if
+    the network is a bare layer, which in use lies in mid-network. Input: (batch, in_channels, side, side), white.
+    The two are timed in turn in `blocks` blocks of random order which share about `seconds` for each of the two modes.
+    Every metric comes also as `*_ratio` to the twin; that of a time is the median of the blocks' ratios.
+    The process is the replicate: use several seeds, not more blocks.
+    """
+
+    batch: int = 4
+    side: int = 64
+    in_channels: int = 64
+    out_channels: int = 64
+    blocks: int = 7
+    seconds: float = 1.0
+
+    roles: ClassVar[frozenset[str]] = frozenset({"layer", "dense", "autoencoder"})
+    needs_data: ClassVar[bool] = False
+    exclusive: ClassVar[bool] = True
+
+    def measures(self) -> tuple[str, ...]:
+        return (*UNITS, *(f"{name}_ratio" for name in UNITS))
+
+    def check(self, cell: Cell) -> None:
+        if min(self.batch, self.side, self.blocks) < 1 or self.seconds <= 0:
+            raise ValueError("batch, side, blocks and seconds must be positive")
+        check_network(cell, self.in_channels, self.out_channels, self.side)
+
+    def run(self, cell: Cell, folder: Path | None) -> Result:
+        reference = dataclasses.replace(cell, layer=Spec(REFERENCE, layers.LAYERS.complete(REFERENCE, {})))
+        x = torch.randn(self.batch, self.in_channels, self.side, self.side, device=cell.device)
+        x = x.contiguous(memory_format=MEMORY_FORMATS[cell.memory_format])
+        values: dict[str, dict[str, float]] = {"layer": {}, "reference": {}}
+        steps: dict[str, dict[str, Callable[[], object]]] = {"forward": {}, "train": {}}
+        for subject, its_cell in (("layer", cell), ("reference", reference)):
+            network = build_network(its_cell, self.in_channels, self.out_channels, self.side)
+            forward, train = forward_pass(network, x, its_cell), training_step(copy.deepcopy(network), x, its_cell)
+            values[subject] = {
+                "forward_peak": allocator_peak(forward, cell.device),
+                "train_peak": allocator_peak(train, cell.device),
+                "parameters": sum(parameter.numel() for parameter in network.parameters()),
+                "flops": forward_flops(network, x),
+            }
+            steps["forward"][subject], steps["train"][subject] = forward, train
+        order = random.Random(cell.seed)
+        samples = {mode: time_interleaved(steps[mode], self.blocks, self.seconds, order) for mode in steps}
+        return Result(
+            [*_times(samples), *_costs(values["layer"], values["reference"])],
+            raw={"seconds": {mode: {name: blocks for name, blocks in by.items()} for mode, by in samples.items()}},
+        )
+
+
+def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], object]:
+    """The forward pass in evaluation mode without gradients, as a function without arguments."""
+    network.eval()
+
+    def step() -> object:
+        with torch.inference_mode(), autocast(cell):
+            output = network(x)
+        _synchronise(cell)
+        return output
+
+    return step
+
+
+def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], object]:
+    """Forward, backward and one step of Adam, as a function without arguments; the loss is the mean square output."""
+    network.train()
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+    x = x.clone().requires_grad_(getattr(network, "role", "") == "layer")
+
+    def step() -> object:
+        optimiser.zero_grad(set_to_none=True)
+        x.grad = None
+        with autocast(cell):
+            outputs = network(x)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        torch.stack([output.float().square().mean() for output in outputs]).sum().backward()
+        optimiser.step()
+        _synchronise(cell)
+        return None
+
+    return step
+
+
+def forward_flops(network: nn.Module, x: Tensor) -> int:
+    """FLOPs of one forward pass, a multiply-add counted as two; what is not a convolution or matrix product is 0."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval()(x)
+    return counter.get_total_flops()
+
+
+def _synchronise(cell: Cell) -> None:
+    if cell.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _times(samples: dict[str, dict[str, list[list[float]]]]) -> list[Measurement]:
+    measurements = []
+    for mode, blocks in samples.items():
+        median = statistics.median(second for block in blocks["layer"] for second in block)
+        ratios = [
+            statistics.median(ours) / statistics.median(theirs)
+            for ours, theirs in zip(blocks["layer"], blocks["reference"], strict=True)
+        ]
+        measurements += [
+            Measurement(f"{mode}_time", median, "s", "lower", noisy=True),
+            Measurement(f"{mode}_time_ratio", statistics.median(ratios), f"x {REFERENCE}", "lower", noisy=True),
+        ]
+    return measurements
+
+
+def _costs(ours: dict[str, float], theirs: dict[str, float]) -> list[Measurement]:
+    return [
+        measurement
+        for name, value in ours.items()
+        for measurement in (
+            Measurement(name, value, UNITS[name], "lower"),
+            Measurement(f"{name}_ratio", value / theirs[name], f"x {REFERENCE}", "lower"),
+        )
+    ]
