@@ -21,6 +21,9 @@ LAYERS = Registry(
 )
 
 
+REFERENCE = "transposed_conv"  # what the others are given as a ratio to
+
+
 def build(
     name: str, in_channels: int, out_channels: int, *, dims: int = 2, factor: int = 2, **options: Any
 ) -> UpsamplingLayer:

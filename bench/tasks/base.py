@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -22,18 +22,20 @@ from bench.metrics import METRICS
 from bench.metrics.base import Better, Metric
 from bench.models import MODELS
 
+Varies = Literal["never", "seed", "machine"]
+
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number of a cell. noisy: it depends on the machine's mood, not only on the cell and its seed."""
+    """One number of a cell. varies: with nothing, with the cell's seed, or with the mood of the machine as well."""
 
     metric: str
     value: float
     unit: str
     better: Better
-    noisy: bool = False
+    varies: Varies = "seed"
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import layers
 from bench.cell import Cell, Spec
+from bench.layers import LAYERS, REFERENCE
 from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
 
-REFERENCE = "transposed_conv"
 UNITS = {
     "forward_time": "s",
     "train_time": "s",
@@ -63,7 +62,7 @@ class Speed:
         check_network(cell, self.in_channels, self.out_channels, self.side)
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
-        reference = dataclasses.replace(cell, layer=Spec(REFERENCE, layers.LAYERS.complete(REFERENCE, {})))
+        reference = dataclasses.replace(cell, layer=Spec(REFERENCE, LAYERS.complete(REFERENCE, {})))
         x = torch.randn(self.batch, self.in_channels, self.side, self.side, device=cell.device)
         x = x.contiguous(memory_format=MEMORY_FORMATS[cell.memory_format])
         values: dict[str, dict[str, float]] = {"layer": {}, "reference": {}}
@@ -140,8 +139,8 @@ def _times(samples: dict[str, dict[str, list[list[float]]]]) -> list[Measurement
             for ours, theirs in zip(blocks["layer"], blocks["reference"], strict=True)
         ]
         measurements += [
-            Measurement(f"{mode}_time", median, "s", "lower", noisy=True),
-            Measurement(f"{mode}_time_ratio", statistics.median(ratios), f"x {REFERENCE}", "lower", noisy=True),
+            Measurement(f"{mode}_time", median, "s", "lower", "machine"),
+            Measurement(f"{mode}_time_ratio", statistics.median(ratios), f"x {REFERENCE}", "lower", "machine"),
         ]
     return measurements
 
@@ -151,7 +150,7 @@ def _costs(ours: dict[str, float], theirs: dict[str, float]) -> list[Measurement
         measurement
         for name, value in ours.items()
         for measurement in (
-            Measurement(name, value, UNITS[name], "lower"),
-            Measurement(f"{name}_ratio", value / theirs[name], f"x {REFERENCE}", "lower"),
+            Measurement(name, value, UNITS[name], "lower", "never"),
+            Measurement(f"{name}_ratio", value / theirs[name], f"x {REFERENCE}", "lower", "never"),
         )
     ]

@@ -1,0 +1,182 @@
+"""The command `upbench`: parses, calls, prints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench import __version__
+from bench.errors import UserError
+
+app = typer.Typer(
+    name="upbench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Measure learned up-sampling layers: latency, memory and trained quality, in one table.",
+    epilog="Start with: upbench run ablations/quick.toml (about 8 minutes on 2 cores), then open "
+    "results/runs/quick/README.md.",
+)
+UsageError = typer.BadParameter.__base__ or Exception  # the base of everything the parser can refuse
+
+GridFile = Annotated[Path, typer.Argument(help="The grid, a TOML file such as ablations/quick.toml.", show_default=False)]
+Results = Annotated[Path, typer.Argument(help="A results folder, as `run` made it.", show_default=False)]
+
+
+def main() -> NoReturn:
+    """Run the command. Status 0: done; 1: done, but a cell failed; 2: bad input; 130: interrupted."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except UserError as error:
+        _refuse(str(error))
+    except UsageError as error:
+        _refuse(f"{error.format_message()} See `upbench --help`.")  # type: ignore[attr-defined]
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+
+
+def _refuse(message: str) -> NoReturn:
+    print("upbench: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"upbench {__version__}")
+        raise typer.Exit
+
+
+@app.command("list")
+def list_() -> None:
+    """Name every task, model, layer, data set and metric with its options and defaults."""
+    from bench.data import DATA
+    from bench.layers import LAYERS
+    from bench.metrics import METRICS
+    from bench.models import MODELS
+    from bench.tasks import TASKS
+
+    console = Console()
+    for registry in (TASKS, MODELS, LAYERS, DATA, METRICS):
+        table = Table(title=f"{registry.kind}s", title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold")
+        table.add_column("name", no_wrap=True)
+        table.add_column("what it is", ratio=2)
+        table.add_column("options = default", ratio=2)
+        for name in registry:
+            component = registry.get(name)
+            described = getattr(component, "compute", component)
+            summary = " ".join((described.__doc__ or "").split("\n\n")[0].split())
+            options = {} if registry is METRICS else registry.options(name)
+            table.add_row(name, escape(summary), escape(", ".join(f"{key} = {value}" for key, value in options.items())))
+        console.print(table)
+        console.print()
+
+
+@app.command()
+def run(
+    grid_file: GridFile,
+    out: Annotated[
+        Path | None, typer.Option(help="Where results go; default results/runs/NAME for ablations/NAME.toml.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Cells at once; default: as many as fit the processor.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Run only cells with this setting, e.g. layer=pixel_dcl; may be repeated."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda, instead of what the grid says.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="UPBENCH_DATA", help="The folder that holds data sets which no package brings."),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again as well.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and write nothing.")] = False,
+) -> None:
+    """Run every cell of a grid that has no result yet, then write tables and plots.
+
+    Safe to interrupt and to repeat: finished cells are kept, and the same command goes on from there.
+    """
+    from bench.run.grid import load_grid
+    from bench.run.progress import Progress
+    from bench.run.runner import check_ready, execute, plan, select
+    from bench.run.store import Store
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console()
+    grid = load_grid(grid_file, device=device)
+    store = Store(out or Path("results", "runs", grid_file.stem))
+    cells = select(grid, only or ())
+    planned = plan(cells, store, retry=retry)
+    if dry_run:
+        for cell in planned.todo:
+            print(cell.id, cell)
+        print(f"{len(planned.todo)} cells to run, {len(planned.kept)} already there, in {store.root}")
+        return
+    check_ready(planned.todo, data)
+    with store.prepare():
+        store.write_grid(grid)
+        try:
+            records = execute(
+                planned, store, workers=workers, data=data, timeout=grid.timeout, progress=Progress(console)
+            )
+        except KeyboardInterrupt:
+            print("upbench: stopped; finished cells are kept, the same command goes on from there", file=sys.stderr)
+            raise
+    _write_tables(store.root, console)
+    _write_plots(store.root, console)
+    failed = len(planned.held) + sum(record.outcome != "ok" for record in records)
+    if failed:
+        console.print(f"{failed} cells did not end well: upbench status {store.root}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@app.command()
+def status(results: Results) -> None:
+    """Say how far a results folder is: cells by outcome, and why the others failed."""
+    from bench.report.status import describe
+
+    describe(results, Console())
+
+
+@app.command()
+def tables(results: Results) -> None:
+    """Write the grid's tables (Markdown, LaTeX, CSV), the tidy frame (Parquet, CSV) and README.md."""
+    _write_tables(results, Console())
+
+
+@app.command()
+def plots(results: Results) -> None:
+    """Draw the grid's figures as PNG files."""
+    _write_plots(results, Console())
+
+
+def _write_tables(results: Path, console: Console) -> None:
+    from bench.report.page import write_tables
+
+    console.print(write_tables(results), highlight=False, markup=False, soft_wrap=True)
+
+
+def _write_plots(results: Path, console: Console) -> None:
+    from bench.report.page import write_plots
+
+    for path in write_plots(results):
+        console.print(f"drew {path}", highlight=False, soft_wrap=True)

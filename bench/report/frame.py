@@ -1,0 +1,51 @@
+"""The tidy frame: one row for each (experiment, cell, metric), and one for each cell that has no measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.cell import flatten
+from bench.run.store import Store, read_all
+
+MISSING = "missing"
+
+
+def load_frame(root: Path) -> pd.DataFrame:
+    """Columns: experiment, cell, outcome, reason, the flattened settings, metric, value, unit, better, varies.
+
+    A cell that failed or has no result is one row whose metric is None and value NaN: never a gap.
+    Raises UserError if `root` is no results folder or a file in it is damaged.
+    """
+    store = Store(root)
+    grid = store.read_grid()
+    records = read_all(store, grid)
+    rows = []
+    for experiment in grid.experiments:
+        for cell in experiment.cells:
+            record = records[cell.id]
+            known = {
+                "experiment": experiment.name,
+                "cell": cell.id,
+                "outcome": record.outcome if record else MISSING,
+                "reason": record.reason if record else "",
+                "duration": record.duration if record else None,
+                **flatten(cell.to_json()),
+            }
+            measured = [measurement.model_dump() for measurement in record.measurements] if record else []
+            rows += [known | measurement for measurement in measured or [{"metric": None}]]
+    frame = pd.DataFrame(rows)
+    for column in ("value", "unit", "better", "varies"):
+        if column not in frame:
+            frame[column] = None
+    return frame.assign(value=frame["value"].astype(float))
+
+
+def write_frame(frame: pd.DataFrame, root: Path) -> None:
+    """frame.parquet and frame.csv: derived, to be deleted at will."""
+    plain = frame.copy()
+    for column in plain.columns[plain.map(lambda value: isinstance(value, (list, dict))).any()]:
+        plain[column] = plain[column].map(str)
+    plain.to_parquet(root / "frame.parquet", index=False)
+    plain.to_csv(root / "frame.csv", index=False)

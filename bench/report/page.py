@@ -1,0 +1,70 @@
+"""Writes what a run shows: tables, pictures, and the page that holds them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.report.frame import load_frame, write_frame
+from bench.report.plots import draw, save
+from bench.report.tables import summarise, to_csv, to_latex, to_markdown
+from bench.run.store import Store, write_atomically
+
+
+def write_tables(root: Path) -> str:
+    """Write frame.{parquet,csv}, tables/NAME.{md,tex,csv} and README.md; return the tables as Markdown.
+
+    Raises UserError for a folder that is no results folder or cannot be written.
+    """
+    frame = load_frame(root)
+    grid = Store(root).read_grid()
+    summaries = [summarise(frame, spec) for spec in grid.tables]
+    texts = [to_markdown(summary) for summary in summaries]
+    try:
+        write_frame(frame, root)
+        (root / "tables").mkdir(exist_ok=True)
+        for summary, markdown in zip(summaries, texts, strict=True):
+            for suffix, text in (("md", markdown), ("tex", to_latex(summary)), ("csv", to_csv(summary))):
+                write_atomically(root / "tables" / f"{summary.spec.name}.{suffix}", text)
+        write_atomically(root / "README.md", _page(Store(root), texts))
+    except OSError as error:
+        raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
+    return "\n".join(texts)
+
+
+def write_plots(root: Path) -> list[Path]:
+    """Draw figures/NAME.png for each figure of the grid; the paths are returned."""
+    frame, store = load_frame(root), Store(root)
+    folder = root / "figures"
+    paths = []
+    for spec in store.read_grid().figures:
+        figure = draw(spec, frame, store)
+        try:
+            folder.mkdir(exist_ok=True)
+            paths.append(folder / f"{spec.name}.png")
+            save(figure, paths[-1])
+        except OSError as error:
+            raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
+    return paths
+
+
+def _page(store: Store, tables: list[str]) -> str:
+    grid = store.read_grid()
+    records = [record for cell_id in grid.cells if (record := store.read(cell_id))]
+    ended = sum(record.outcome == "ok" for record in records)
+    facts = sorted(
+        {
+            f"{env['processor']}, {env['cores']} cores, Python {env['python']}, torch {env['libraries']['torch']}, "
+            f"upbench {env['suite']}, commit {env['commit']}"
+            for env in (record.environment for record in records)
+        }
+    )
+    pictures = [f"![{spec.title}](figures/{spec.name}.png)\n" for spec in grid.figures]
+    return "\n".join(
+        [
+            f"# {grid.title}\n",
+            f"{ended} of {len(grid.cells)} cells ended well. Measured on: {'; '.join(facts) or 'nothing yet'}.\n",
+            *tables,
+            *pictures,
+        ]
+    )

@@ -1,0 +1,247 @@
+"""A grid's figures, drawn from the tidy frame and, for pictures and spectra, the arrays beside the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+from numpy.typing import NDArray
+
+from bench.errors import UserError
+from bench.report.statistics import estimate
+from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, figure_style, marker, new_figure
+from bench.report.tables import NOT_SETTINGS, REPLICATES, scale
+from bench.run.grid import FigureSpec
+from bench.run.store import Store
+
+VOID = 255
+Arrays = dict[str, dict[str, NDArray]]  # by layer
+
+
+def draw(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Raises UserError if the run holds nothing of what the figure shows."""
+    with figure_style():
+        figure = DRAW[spec.kind](spec, frame, store)
+        figure.suptitle(spec.title)
+    return figure
+
+
+def tradeoff(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Two columns against each other: a point a layer, its 95 % intervals as bars, its replicates behind it."""
+    x, y = _column(frame, spec.x), _column(frame, spec.y)
+    figure = new_figure(6.4, 4.4)
+    axes = figure.subplots()
+    for layer in _layers(x, y):
+        across, up = (part[part["layer"] == layer].set_index("seed")["value"].sort_index() for part in (x, y))
+        ours, theirs = estimate(across.tolist()), estimate(up.tolist())
+        style = {"color": colour(layer), "marker": marker(layer)}
+        pairs = pd.concat([across, up], axis=1, join="inner").to_numpy()
+        axes.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.35, linewidths=0, **style)
+        axes.errorbar(
+            ours.mean, theirs.mean, xerr=np.nan_to_num(ours.half_width), yerr=np.nan_to_num(theirs.half_width),
+            markersize=9, capsize=3, linewidth=1.4, linestyle="none", label=layer, **style,
+        )  # fmt: skip
+    axes.set_xlabel(_axis_label(spec.x, x))
+    axes.set_ylabel(_axis_label(spec.y, y))
+    axes.margins(0.12)
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def lines(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """One column over the settings that vary within its experiment: a line a layer, 95 % intervals as bars."""
+    part = _column(frame, spec.y)
+    keys = _varied(part)
+    if not keys:
+        raise UserError(f"figure {spec.name!r}: nothing but layer and seed varies in {spec.y!r}")
+    labels = _setting_labels(part, keys)
+    order = list(dict.fromkeys(labels))
+    figure = new_figure(max(6.4, 1.6 * len(order)), 4.4)
+    axes = figure.subplots()
+    layers = _layers(part)
+    for index, layer in enumerate(layers):
+        shift = (index - (len(layers) - 1) / 2) * 0.6 / len(layers)  # side by side, or the bars hide each other
+        points = [estimate(part[(part["layer"] == layer) & (labels == label)]["value"].tolist()) for label in order]
+        axes.errorbar(
+            np.arange(len(order)) + shift, [point.mean for point in points],
+            yerr=[np.nan_to_num(point.half_width) for point in points], label=layer, color=colour(layer),
+            marker=marker(layer), linestyle=":", linewidth=1, elinewidth=1.5, capsize=3,
+        )  # fmt: skip
+    axes.set_xticks(range(len(order)), order)
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel(_axis_label(spec.y, part))
+    if part["value"].max() > 8 * part["value"].min() > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def masks(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Test tiles, their true classes and what each layer's network predicts; the first seed."""
+    arrays = _arrays(spec, frame, store, "prediction")
+    first = next(iter(arrays.values()))
+    names = [str(name) for name in first["class_names"]]
+    shown = range(min(5, len(first["image"])))
+    colours = ListedColormap([*(CLASSES[index % len(CLASSES)] for index in range(len(names))), VOID_COLOUR])
+    columns = {"image": first["image"], "truth": first["truth"], **{k: v["prediction"] for k, v in arrays.items()}}
+    figure = new_figure(1.5 * len(columns), 1.5 * len(shown) + 1.0)
+    grid = figure.subplots(len(shown), len(columns), squeeze=False)
+    for column, (title, pictures) in enumerate(columns.items()):
+        for row in shown:
+            axes, picture = _bare(grid[row][column]), pictures[row]
+            if picture.ndim == 3:
+                axes.imshow(_rgb(picture), interpolation="nearest")
+            else:
+                labels = np.where(picture == VOID, len(names), picture)
+                axes.imshow(labels, cmap=colours, vmin=0, vmax=len(names), interpolation="nearest")
+        grid[0][column].set_title(title, fontsize="small", color=colour(title) if title in arrays else "black")
+    handles = [mpl.patches.Patch(color=colours(index), label=name) for index, name in enumerate(names)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    return figure
+
+
+def images(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Real images and what each layer's network makes of noise; the first seed, not chosen."""
+    arrays = _arrays(spec, frame, store, "generated")
+    first = next(iter(arrays.values()))
+    rows = {"real": first["original"], **{layer: found["generated"] for layer, found in arrays.items()}}
+    count = min(8, min(len(pictures) for pictures in rows.values()))
+    figure = new_figure(1.25 * count + 1.2, 1.3 * len(rows) + 0.4)
+    grid = figure.subplots(len(rows), count, squeeze=False)
+    for row, (title, pictures) in enumerate(rows.items()):
+        for column in range(count):
+            _bare(grid[row][column]).imshow(_rgb(pictures[column]), interpolation="nearest")
+        grid[row][0].set_ylabel(
+            title.replace("_", "\n"), rotation=0, ha="right", va="center", color=colour(title) if row else "black"
+        )
+    return figure
+
+
+def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Power of generated images relative to real ones along the axes and the diagonal; a checkerboard is a spike."""
+    part = _experiment(frame, spec.experiment)
+    found = {
+        layer: [dict(archive) for archive in _archives(part[part["layer"] == layer], store)]
+        for layer in part["layer"].unique()
+    }
+    found = {layer: archives for layer, archives in found.items() if archives}
+    if not found:
+        raise UserError(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
+    figure = new_figure(9.0, 4.4)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, cut, title in zip(panels, (_axis_cut, _diagonal_cut), ("along rows and columns", "along the diagonal"), strict=True):
+        for layer, archives in found.items():
+            curves = np.array([10 * np.log10(cut(a["spectrum"]) / cut(a["spectrum_real"])) for a in archives])
+            frequency = np.arange(curves.shape[1]) / (2 * (curves.shape[1] - 1))
+            axes.plot(frequency[1:], curves.mean(0)[1:], color=colour(layer), label=layer, linewidth=1.4)
+            axes.fill_between(
+                frequency[1:], curves.min(0)[1:], curves.max(0)[1:], color=colour(layer), alpha=0.15, linewidth=0
+            )
+            axes.plot(frequency[-1], curves.mean(0)[-1], color=colour(layer), marker=marker(layer), clip_on=False)
+        axes.axhline(0, color=REAL, linewidth=1, linestyle="--", label="real images")
+        axes.set_title(title)
+        axes.set_xlabel("frequency [cycles / pixel]")
+    panels[0].set_ylabel("power relative to real images [dB]")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    return figure
+
+
+DRAW: dict[str, Callable[[FigureSpec, pd.DataFrame, Store], Figure]] = {
+    "tradeoff": tradeoff,
+    "lines": lines,
+    "masks": masks,
+    "images": images,
+    "spectra": spectra,
+}
+
+
+def _experiment(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    part = frame[(frame["experiment"] == name) & (frame["outcome"] == "ok")]
+    if part.empty:
+        raise UserError(f"experiment {name!r} has no finished cell to draw")
+    return part
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of "experiment.metric", in a unit in which the smallest value is at least 1."""
+    experiment, metric = name.split(".", 1)
+    part = _experiment(frame, experiment)
+    part = part[part["metric"] == metric]
+    divisor, unit = scale(part["unit"].iloc[0], part["value"].tolist())
+    return part.assign(value=part["value"] / divisor, unit=unit)
+
+
+def _layers(*parts: pd.DataFrame) -> list[str]:
+    """The layers that every part has, in the order of the first."""
+    return [layer for layer in parts[0]["layer"].unique() if all((part["layer"] == layer).any() for part in parts)]
+
+
+def _axis_label(name: str, part: pd.DataFrame) -> str:
+    unit, better = part["unit"].iloc[0], part["better"].iloc[0]
+    shown = "" if unit in ("", "1") else f" [{unit.replace('x ', '× ')}]"
+    return f"{name.replace('.', ' ')}{shown}, {better} is better"
+
+
+def _varied(part: pd.DataFrame) -> list[str]:
+    keys = part.columns.difference([*NOT_SETTINGS, *REPLICATES, "layer"], sort=False)
+    return [key for key in keys if not key.startswith("layer.") and part[key].astype(str).nunique() > 1]
+
+
+def _setting_labels(part: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
+    columns = [part[key].astype(str).radd(f"{key.rpartition('.')[2]} ") for key in keys]
+    return pd.Series(["\n".join(row) for row in zip(*columns, strict=True)], index=part.index)
+
+
+def _archives(part: pd.DataFrame, store: Store) -> list[NDArray]:
+    cells = part.sort_values("seed")["cell"].unique()
+    return [np.load(store.arrays(cell), allow_pickle=False) for cell in cells if store.arrays(cell).exists()]
+
+
+def _arrays(spec: FigureSpec, frame: pd.DataFrame, store: Store, key: str) -> Arrays:
+    part = _experiment(frame, spec.experiment)
+    part = part[part["seed"] == part["seed"].min()]
+    found: Arrays = {}
+    for layer in part["layer"].unique():
+        for archive in _archives(part[part["layer"] == layer], store)[:1]:
+            found[layer] = dict(archive)
+    if not any(key in archive for archive in found.values()):
+        raise UserError(f"figure {spec.name!r}: experiment {spec.experiment!r} stored no {key!r}")
+    return found
+
+
+def _axis_cut(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Power from frequency 0 to pi, mean of the two axes."""
+    half = min(spectrum.shape) // 2
+    return (spectrum[0, : half + 1] + spectrum[: half + 1, 0]) / 2
+
+
+def _diagonal_cut(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+    half = min(spectrum.shape) // 2
+    return np.diagonal(spectrum)[: half + 1]
+
+
+def _rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(image, 3, -1) if image.shape[-1] == 1 else image
+
+
+def _bare(axes: Axes) -> Axes:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def save(figure: Figure, path: Path) -> None:
+    """PNG without the date, so that the same results give the same file."""
+    figure.savefig(path, metadata={"Software": None})

@@ -1,0 +1,50 @@
+"""How every picture looks: one colour and marker a layer, everywhere, told apart by colour-blind readers too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from bench.layers import LAYERS
+
+# Okabe and Ito, Color Universal Design (2008), without yellow and black, which vanish on white and among text
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+REAL = "#444444"  # real images
+CLASSES = ("#2C5F8A", "#D8C98F", "#7FD0E8", "#A0522D", "#6B8E23", "#F2A65A",
+           "#8A6FB0", "#C0C0C0", "#E36B6B", "#3D3D3D", "#F5E663", "#94D2A1")  # fmt: skip
+VOID_COLOUR = "#FFFFFF"
+
+
+def colour(layer: str) -> str:
+    """By the layer's place in the registry, so that it is the same in every picture of every run."""
+    return COLOURS[_place(layer) % len(COLOURS)]
+
+
+def marker(layer: str) -> str:
+    """Changes where the colours begin anew, so that no two of the first 42 layers look alike."""
+    place = _place(layer)
+    return MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+
+
+def _place(layer: str) -> int:
+    names = list(LAYERS)
+    return names.index(layer) if layer in names else len(names)
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """White ground, light grid, no box; drawn off screen."""
+    rc = {"figure.dpi": 150, "savefig.dpi": 150, "axes.spines.top": False, "axes.spines.right": False,
+          "axes.titlesize": "medium", "figure.titlesize": "large", "legend.frameon": False}  # fmt: skip
+    with mpl.rc_context(), sns.axes_style("whitegrid"), mpl.rc_context(rc):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Inches; laid out so that nothing overlaps or is cut off."""
+    return Figure(figsize=(width, height), layout="constrained")

@@ -1,0 +1,259 @@
+"""A grid: the TOML file that says which cells exist and which tables and figures they feed."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.cell import CHOICES, COMPONENTS, Cell, Spec, flatten
+from bench.data import DATA
+from bench.errors import UserError, unknown
+from bench.layers import LAYERS
+from bench.models import MODELS
+from bench.registry import Registry
+from bench.tasks import TASKS
+
+REGISTRIES: dict[str, Registry] = {"task": TASKS, "model": MODELS, "layer": LAYERS, "data": DATA}
+SETTINGS = tuple(field.name for field in fields(Cell))
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Settings = dict[str, Any]
+
+
+class ExperimentSpec(_Strict):
+    """A product of axes over fixed settings. `settings` and `axes` add to those of the grid."""
+
+    name: Name
+    settings: Settings = {}
+    axes: dict[str, list[Any]] = {}
+    exclude: list[Settings] = []
+    include: list[Settings] = []
+
+
+class TableSpec(_Strict):
+    """rows: settings whose values name the rows. columns: "experiment.metric"."""
+
+    name: Name
+    title: str
+    rows: list[str] = ["layer"]
+    columns: list[str]
+
+
+class FigureSpec(_Strict):
+    """One picture; which of x, y and experiments it needs depends on its kind."""
+
+    name: Name
+    title: str
+    kind: Literal["tradeoff", "lines", "masks", "images", "spectra"]
+    x: str = ""
+    y: str = ""
+    experiment: str = ""
+
+
+class GridSpec(_Strict):
+    title: str
+    timeout: float = 1800.0
+    settings: Settings = {}
+    axes: dict[str, list[Any]] = {}
+    experiments: list[ExperimentSpec]
+    tables: list[TableSpec] = []
+    figures: list[FigureSpec] = []
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The cells of one experiment, in the order of its axes."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """title, seconds allowed for one cell, and what the file says of experiments, tables and figures."""
+
+    title: str
+    timeout: float
+    experiments: tuple[Experiment, ...]
+    tables: tuple[TableSpec, ...]
+    figures: tuple[FigureSpec, ...]
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        """Every distinct cell by id, in order; one that two experiments share is there once."""
+        return {cell.id: cell for experiment in self.experiments for cell in experiment.cells}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "timeout": self.timeout,
+            "experiments": [{"name": e.name, "cells": [cell.to_json() for cell in e.cells]} for e in self.experiments],
+            "tables": [table.model_dump() for table in self.tables],
+            "figures": [figure.model_dump() for figure in self.figures],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Grid:
+        return cls(
+            value["title"],
+            value["timeout"],
+            tuple(
+                Experiment(e["name"], tuple(Cell.from_json(cell) for cell in e["cells"])) for e in value["experiments"]
+            ),
+            tuple(TableSpec(**table) for table in value["tables"]),
+            tuple(FigureSpec(**figure) for figure in value["figures"]),
+        )
+
+
+def load_grid(path: Path, *, device: str | None = None) -> Grid:
+    """Read, check and expand a grid. `device` overrides that of every cell.
+
+    Raises UserError for a file that cannot be read, is not TOML, has a key, name, option or value that does not exist,
+    or describes a cell that cannot be built.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = ", ".join(sorted(map(str, path.parent.glob("*.toml")))) or "none"
+        raise UserError(f"grid file {path} does not exist; grids in that folder: {near}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"grid file {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"grid file {path} is not valid TOML: {error}") from None
+    try:
+        spec = GridSpec.model_validate(document)
+    except ValidationError as error:
+        raise _explain(error, document, path) from None
+    overrides = {} if device is None else {"device": device}
+    experiments = tuple(_expand(spec, experiment, overrides, path) for experiment in spec.experiments)
+    grid = Grid(spec.title, spec.timeout, experiments, tuple(spec.tables), tuple(spec.figures))
+    _check_reports(grid, path)
+    return grid
+
+
+def _expand(grid: GridSpec, experiment: ExperimentSpec, overrides: Settings, path: Path) -> Experiment:
+    where = f"{path}: experiment {experiment.name!r}"
+    axes = grid.axes | experiment.axes
+    base = grid.settings | experiment.settings
+    for key, values in axes.items():
+        if not values:
+            raise UserError(f"{where}: axis {key!r} has no values")
+    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    cells = [_cell(base | chosen | overrides, where) for chosen in combinations]
+    left_out = [_cell_pattern(pattern, where) for pattern in experiment.exclude]
+    kept = [cell for cell in cells if not any(_matches(cell, pattern) for pattern in left_out)]
+    kept += [_cell(base | extra | overrides, where) for extra in experiment.include]
+    if not kept:
+        raise UserError(f"{where} has no cells")
+    return Experiment(experiment.name, tuple({cell.id: cell for cell in kept}.values()))
+
+
+def _cell(settings: Settings, where: str) -> Cell:
+    """Whole settings first, then dotted ones, which change single options: `"layer.kernel" = 5`."""
+    known = [*SETTINGS, *(f"{component}.OPTION" for component in COMPONENTS)]
+    whole = {key: value for key, value in settings.items() if "." not in key}
+    for key in settings:
+        if key.partition(".")[0] not in (COMPONENTS if "." in key else SETTINGS):
+            raise unknown("setting", key, known, where)
+    values: dict[str, Any] = {key: value for key, value in whole.items() if key not in COMPONENTS}
+    for component in COMPONENTS:
+        given = whole.get(component)
+        if given is None:
+            if component != "data":
+                raise UserError(f"{where}: setting {component!r} is missing")
+            values[component] = None
+            continue
+        table = {"name": given} if isinstance(given, str) else dict(given)
+        options = {key: value for key, value in table.items() if key != "name"}
+        prefix = f"{component}."
+        options |= {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+        registry, name = REGISTRIES[component], table.get("name", "")
+        values[component] = Spec(name, registry.complete(name, options, where))
+    return _check_cell(_check_values(values, where), where)
+
+
+def _check_values(values: Settings, where: str) -> Cell:
+    for key, allowed in CHOICES.items():
+        if key in values and values[key] not in allowed:
+            raise unknown(key, values[key], allowed, where)
+    for key, kind, least in (("seed", int, 0), ("threads", int, 1), ("compile", bool, False)):
+        value = values.get(key, least)
+        if type(value) is not kind or value < least:
+            raise UserError(f"{where}: {key} = {value!r} must be {kind.__name__}, at least {least}")
+    return Cell(**values)
+
+
+def _check_cell(cell: Cell, where: str) -> Cell:
+    task, role = TASKS.build(cell.task.name, **cell.task.options), MODELS.get(cell.model.name).role
+    if role not in task.roles:
+        fitting = [name for name in MODELS if MODELS.get(name).role in task.roles]
+        raise UserError(f"{where}: task {cell.task.name!r} cannot use model {cell.model.name!r}; it can use {fitting}")
+    if task.needs_data and cell.data is None:
+        raise UserError(f"{where}: task {cell.task.name!r} needs the setting 'data'")
+    if not task.needs_data and cell.data is not None:
+        raise UserError(f"{where}: task {cell.task.name!r} takes no 'data'")
+    try:
+        if cell.data is not None:
+            DATA.build(cell.data.name, **cell.data.options)
+        task.check(cell)
+    except ValueError as error:
+        raise UserError(f"{where}: {cell}: {error}") from None
+    return cell
+
+
+def _cell_pattern(pattern: Settings, where: str) -> Settings:
+    for key in pattern:
+        if key.partition(".")[0] not in SETTINGS:
+            raise unknown("setting", key, SETTINGS, f"{where}, exclude")
+    return pattern
+
+
+def _matches(cell: Cell, pattern: Settings) -> bool:
+    flat = flatten(cell.to_json())
+    return all(flat.get(key) == value for key, value in pattern.items())
+
+
+def _check_reports(grid: Grid, path: Path) -> None:
+    measures = {e.name: TASKS.build(c.task.name, **c.task.options).measures() for e in grid.experiments for c in e.cells[:1]}
+    columns = {f"{name}.{metric}" for name, metrics in measures.items() for metric in metrics}
+    for table in grid.tables:
+        for column in table.columns:
+            if column not in columns:
+                raise unknown("column", column, columns, f"{path}: table {table.name!r}")
+        for row in table.rows:
+            if row.partition(".")[0] not in SETTINGS:
+                raise unknown("row", row, SETTINGS, f"{path}: table {table.name!r}")
+    for figure in grid.figures:
+        where = f"{path}: figure {figure.name!r}"
+        for axis in filter(None, (figure.x, figure.y)):
+            if axis not in columns:
+                raise unknown("column", axis, columns, where)
+        if figure.experiment and figure.experiment not in measures:
+            raise unknown("experiment", figure.experiment, measures, where)
+
+
+def _explain(error: ValidationError, document: Mapping[str, Any], path: Path) -> UserError:
+    first = error.errors()[0]
+    *parents, key = first["loc"]
+    place = ".".join(map(str, parents))
+    where = f"{path}{f', {place}' if place else ''}"
+    if first["type"] == "extra_forbidden":
+        models: dict[str, type[BaseModel]] = {
+            "experiments": ExperimentSpec,
+            "tables": TableSpec,
+            "figures": FigureSpec,
+        }
+        model = models.get(str(parents[0]), GridSpec) if parents else GridSpec
+        return unknown("key", key, model.model_fields, where)
+    return UserError(f"{where}: {key}: {first['msg'].lower()}")

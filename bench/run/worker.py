@@ -1,0 +1,78 @@
+"""The process of one cell: reads it from standard input, runs it, leaves its result in a folder.
+
+Started by `bench.run.pool`; standard input stays open as long as the driver lives, so a killed driver leaves no orphan.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+from bench.cell import Cell
+from bench.errors import Diverged, UserError
+
+RESULT, ARRAYS = "result.json", "arrays.npz"
+ORPHANED = 75  # exit status after the driver is gone
+
+
+def main(stream: TextIO = sys.stdin) -> None:
+    """Read {"cell", "folder", "data"} from one line, write RESULT and, if there are any, ARRAYS into the folder."""
+    request = json.loads(stream.readline())
+    threading.Thread(target=_die_with_driver, args=(stream,), daemon=True).start()
+    folder = Path(request["folder"])
+    data = Path(request["data"]) if request["data"] else None
+    (folder / RESULT).write_text(json.dumps(attempt(Cell.from_json(request["cell"]), data, folder)))
+
+
+def attempt(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
+    """Run the cell and say how it ended, as the fields of a stored record."""
+    import torch
+
+    try:
+        return {"outcome": "ok", **run(cell, data, folder)}
+    except Diverged as error:
+        return {"outcome": "diverged", "reason": str(error)}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return {"outcome": "out-of-memory", "reason": str(error) or "MemoryError", "traceback": traceback.format_exc()}
+    except UserError as error:
+        return {"outcome": "failed", "reason": str(error)}
+    except Exception as error:
+        # CPU allocation failures have no class of their own
+        outcome = "out-of-memory" if "DefaultCPUAllocator" in str(error) else "failed"
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {"outcome": outcome, "reason": reason, "traceback": traceback.format_exc()}
+
+
+def run(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
+    """The cell's measurements, bit-identical for the same cell on the same machine, times aside."""
+    import dataclasses
+
+    import numpy as np
+    import torch
+
+    from bench.tasks import TASKS
+
+    torch.set_num_threads(cell.threads)
+    torch.manual_seed(cell.seed)
+    torch.use_deterministic_algorithms(True)
+    result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
+    if result.arrays:
+        np.savez_compressed(folder / ARRAYS, **result.arrays)
+    return {
+        "measurements": [dataclasses.asdict(measurement) for measurement in result.measurements],
+        "raw": dict(result.raw),
+    }
+
+
+def _die_with_driver(stream: TextIO) -> None:
+    stream.read()
+    os._exit(ORPHANED)
+
+
+if __name__ == "__main__":
+    main()
