@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -26,9 +26,11 @@ app = typer.Typer(
     epilog="Start with: upbench run ablations/quick.toml (about 8 minutes on 2 cores), then open "
     "results/runs/quick/README.md.",
 )
-UsageError = typer.BadParameter.__base__ or Exception  # the base of everything the parser can refuse
+UsageError: Any = typer.BadParameter.__base__  # the base of all that the parser refuses; typer does not export it
 
-GridFile = Annotated[Path, typer.Argument(help="The grid, a TOML file such as ablations/quick.toml.", show_default=False)]
+GridFile = Annotated[
+    Path, typer.Argument(help="The grid, a TOML file such as ablations/quick.toml.", show_default=False)
+]
 Results = Annotated[Path, typer.Argument(help="A results folder, as `run` made it.", show_default=False)]
 
 
@@ -39,7 +41,7 @@ def main() -> NoReturn:
     except UserError as error:
         _refuse(str(error))
     except UsageError as error:
-        _refuse(f"{error.format_message()} See `upbench --help`.")  # type: ignore[attr-defined]
+        _refuse(f"{error.format_message()} See `upbench --help`.")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -72,7 +74,9 @@ def list_() -> None:
 
     console = Console()
     for registry in (TASKS, MODELS, LAYERS, DATA, METRICS):
-        table = Table(title=f"{registry.kind}s", title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold")
+        table = Table(
+            title=f"{registry.kind}s", title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold"
+        )
         table.add_column("name", no_wrap=True)
         table.add_column("what it is", ratio=2)
         table.add_column("options = default", ratio=2)
@@ -81,7 +85,9 @@ def list_() -> None:
             described = getattr(component, "compute", component)
             summary = " ".join((described.__doc__ or "").split("\n\n")[0].split())
             options = {} if registry is METRICS else registry.options(name)
-            table.add_row(name, escape(summary), escape(", ".join(f"{key} = {value}" for key, value in options.items())))
+            table.add_row(
+                name, escape(summary), escape(", ".join(f"{key} = {value}" for key, value in options.items()))
+            )
         console.print(table)
         console.print()
 
@@ -97,7 +103,9 @@ def run(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Run only cells with this setting, e.g. layer=pixel_dcl; may be repeated."),
+        typer.Option(
+            metavar="KEY=VALUE", help="Run only cells with this setting, e.g. layer=pixel_dcl; may be repeated."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda, instead of what the grid says.")] = None,
     data: Annotated[

@@ -57,7 +57,9 @@ class Earth:
                     window = np.s_[top : top + self.size, left : left + self.size]
                     if keep(picture[window], mask[window]):
                         splits[split].append((picture[window], mask[window]))
-        stacked = {name: Split(*(np.stack(column) for column in zip(*pairs, strict=True))) for name, pairs in splits.items()}
+        stacked = {
+            name: Split(*(np.stack(column) for column in zip(*pairs, strict=True))) for name, pairs in splits.items()
+        }
         return Dataset(**stacked, class_names=CLASS_NAMES)
 
 

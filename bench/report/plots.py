@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -41,7 +42,7 @@ def tradeoff(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     for layer in _layers(x, y):
         across, up = (part[part["layer"] == layer].set_index("seed")["value"].sort_index() for part in (x, y))
         ours, theirs = estimate(across.tolist()), estimate(up.tolist())
-        style = {"color": colour(layer), "marker": marker(layer)}
+        style: Any = {"color": colour(layer), "marker": marker(layer)}
         pairs = pd.concat([across, up], axis=1, join="inner").to_numpy()
         axes.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.35, linewidths=0, **style)
         axes.errorbar(
@@ -138,7 +139,8 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         raise UserError(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
     figure = new_figure(9.0, 4.4)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, cut, title in zip(panels, (_axis_cut, _diagonal_cut), ("along rows and columns", "along the diagonal"), strict=True):
+    cuts = {"along rows and columns": _axis_cut, "along the diagonal": _diagonal_cut}
+    for axes, (title, cut) in zip(panels, cuts.items(), strict=True):
         for layer, archives in found.items():
             curves = np.array([10 * np.log10(cut(a["spectrum"]) / cut(a["spectrum_real"])) for a in archives])
             frequency = np.arange(curves.shape[1]) / (2 * (curves.shape[1] - 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -39,7 +40,7 @@ def _place(layer: str) -> int:
 @contextmanager
 def figure_style() -> Iterator[None]:
     """White ground, light grid, no box; drawn off screen."""
-    rc = {"figure.dpi": 150, "savefig.dpi": 150, "axes.spines.top": False, "axes.spines.right": False,
+    rc: Any = {"figure.dpi": 150, "savefig.dpi": 150, "axes.spines.top": False, "axes.spines.right": False,
           "axes.titlesize": "medium", "figure.titlesize": "large", "legend.frameon": False}  # fmt: skip
     with mpl.rc_context(), sns.axes_style("whitegrid"), mpl.rc_context(rc):
         yield

@@ -49,7 +49,8 @@ class Summary:
 
 def summarise(frame: pd.DataFrame, spec: TableSpec) -> Summary:
     """Raises UserError if a row would average over a setting that is neither a row nor a replicate."""
-    columns, entries = [], {label: {} for label in _labels(frame, spec)}  # type: dict[str, dict[str, Entry]]
+    columns: list[Column] = []
+    entries: dict[str, dict[str, Entry]] = {label: {} for label in _labels(frame, spec)}
     for name in spec.columns:
         experiment, metric = name.split(".", 1)
         part = frame[frame["experiment"] == experiment]
@@ -81,7 +82,7 @@ def _labels(frame: pd.DataFrame, spec: TableSpec) -> list[str]:
 
 
 def _row_labels(part: pd.DataFrame, rows: list[str]) -> pd.Series:
-    """ "pixel_dcl" for one row key; the others are added as "key=value"."""
+    """The value of the first row key, such as `pixel_dcl`; the others are added as `key=value`."""
     first, *others = (
         part[key].astype(str) if key in part else pd.Series("-", index=part.index, dtype=str) for key in rows
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -225,7 +225,9 @@ def _matches(cell: Cell, pattern: Settings) -> bool:
 
 
 def _check_reports(grid: Grid, path: Path) -> None:
-    measures = {e.name: TASKS.build(c.task.name, **c.task.options).measures() for e in grid.experiments for c in e.cells[:1]}
+    measures = {
+        e.name: TASKS.build(c.task.name, **c.task.options).measures() for e in grid.experiments for c in e.cells[:1]
+    }
     columns = {f"{name}.{metric}" for name, metrics in measures.items() for metric in metrics}
     for table in grid.tables:
         for column in table.columns:

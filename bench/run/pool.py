@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,14 @@ class _Running:
 
 def run_cells(
     batches: Iterable[tuple[list[Cell], int]], scratch: Path, *, data: Path | None, timeout: float
-) -> Iterator[Ended | list[Cell]]:
+) -> Generator[Ended | list[Cell]]:
     """Run each batch of (cells, how many at once) to its end before the next.
 
     Yields an `Ended` for every cell as it ends, and the list of running cells whenever it changes or a second passes.
     A cell that outlives `timeout` seconds is killed. Closing the generator kills what still runs.
     """
     for cells, workers in batches:
-        waiting, running = list(reversed(cells)), []
+        waiting, running = list(reversed(cells)), list[_Running]()
         told = 0.0
         try:
             while waiting or running:
@@ -84,11 +85,9 @@ def _start(cell: Cell, scratch: Path, data: Path | None) -> _Running:
         )
     assert process.stdin is not None
     request = {"cell": cell.to_json(), "folder": str(folder.resolve()), "data": str(data.resolve()) if data else None}
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it died at once; _poll says how
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
-    except BrokenPipeError:
-        pass  # it died at once; _poll says how
     return _Running(cell, process, folder, time.monotonic())
 
 
@@ -122,7 +121,5 @@ def _kill(running: _Running) -> None:
     running.process.kill()
     running.process.wait()
     assert running.process.stdin is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):
         running.process.stdin.close()
-    except BrokenPipeError:
-        pass

@@ -57,7 +57,9 @@ class Progress:
     def ended(self, cell: Cell, record: Record) -> None:
         self.records[record.id] = record
         if record.outcome != "ok":
-            self.console.print(f"{record.outcome}: {cell}: {record.reason}", highlight=False, markup=False, soft_wrap=True)
+            self.console.print(
+                f"{record.outcome}: {cell}: {record.reason}", highlight=False, markup=False, soft_wrap=True
+            )
 
     def _line(self) -> str:
         total = sum(len(cells) for cells, _ in self.batches)
@@ -84,16 +86,17 @@ def time_left(batches: Batches, records: dict[str, Record]) -> float | None:
     for cells, _ in batches:
         for cell in cells:
             if cell.id in records:
-                durations[_kind(cell)].append(records[cell.id].duration)
+                durations[kind(cell)].append(records[cell.id].duration)
     overall = sum(record.duration for record in records.values()) / len(records)
     expected = {kind: sum(times) / len(times) for kind, times in durations.items()}
     return sum(
-        sum(expected.get(_kind(cell), overall) for cell in cells if cell.id not in records) / workers
+        sum(expected.get(kind(cell), overall) for cell in cells if cell.id not in records) / workers
         for cells, workers in batches
     )
 
 
-def _kind(cell: Cell) -> tuple[str, str]:
+def kind(cell: Cell) -> tuple[str, str]:
+    """Cells of one kind take about the same time."""
     return cell.task.name, cell.model.name
 
 

@@ -13,7 +13,7 @@ from bench.data import DATA
 from bench.errors import UserError, unknown
 from bench.run.grid import Grid
 from bench.run.pool import Ended, run_cells
-from bench.run.progress import Progress
+from bench.run.progress import Progress, kind
 from bench.run.provenance import environment, fingerprint
 from bench.run.store import Record, Store
 from bench.tasks import TASKS
@@ -89,12 +89,10 @@ def execute(
     workers: cells at once, by default as many as their threads fit the processor; cells of an exclusive task run
     alone, after the others. Raises UserError when the store cannot be written.
     """
-    shared = [cell for cell in plan.todo if not _exclusive(cell)]
-    alone = [cell for cell in plan.todo if _exclusive(cell)]
-    at_once = workers or max(1, available_cores() // max((cell.threads for cell in shared), default=1))
+    batches = schedule(plan.todo, workers)
     records = []
-    with progress, closing(run_cells([(shared, at_once), (alone, 1)], store.scratch, data=data, timeout=timeout)) as events:
-        progress.start([(shared, at_once), (alone, 1)], len(plan.kept))
+    with progress, closing(run_cells(batches, store.scratch, data=data, timeout=timeout)) as events:
+        progress.start(batches, len(plan.kept))
         for event in events:
             if isinstance(event, Ended):
                 record = _record(event)
@@ -106,13 +104,27 @@ def execute(
     return records
 
 
+def schedule(cells: Iterable[Cell], workers: int | None) -> list[tuple[list[Cell], int]]:
+    """Batches of (cells, how many at once).
+
+    Cells of exclusive tasks run alone. One of each kind comes first, so that the estimate of the time left is soon
+    about the whole run.
+    """
+    shared: list[Cell] = []
+    alone: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if TASKS.get(cell.task.name).exclusive:
+            alone.setdefault(kind(cell), []).append(cell)
+        else:
+            shared.append(cell)
+    at_once = workers or max(1, available_cores() // max((cell.threads for cell in shared), default=1))
+    first, rest = [group[0] for group in alone.values()], [cell for group in alone.values() for cell in group[1:]]
+    return [(first, 1), (shared, at_once), (rest, 1)]
+
+
 def available_cores() -> int:
     """Processors this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _exclusive(cell: Cell) -> bool:
-    return TASKS.get(cell.task.name).exclusive
 
 
 def _record(ended: Ended) -> Record:

@@ -17,7 +17,6 @@ from bench.cell import Cell
 from bench.errors import UserError
 from bench.run.grid import Grid
 
-FORMAT = 1
 Outcome = Literal["ok", "failed", "timeout", "out-of-memory", "diverged"]
 
 
@@ -38,7 +37,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     id: str
     cell: dict[str, Any]
     outcome: Outcome
@@ -85,7 +84,9 @@ class Store:
             shutil.rmtree(self.scratch, ignore_errors=True)
             self.scratch.mkdir()
         except Timeout:
-            raise UserError(f"results folder {self.root} is in use by another run; wait for it or name another") from None
+            raise UserError(
+                f"results folder {self.root} is in use by another run; wait for it or name another"
+            ) from None
         except OSError as error:
             raise UserError(f"results folder {self.root} cannot be written: {error.strerror or error}") from None
         return lock
@@ -107,7 +108,7 @@ class Store:
         return record
 
     def write(self, record: Record, arrays: Path | None = None) -> None:
-        """Store a record, its arrays first, so that whoever sees the record finds them. Raises UserError if it cannot."""
+        """Store the arrays, then the record, so that whoever sees it finds them. Raises UserError if it cannot."""
         try:
             if arrays is not None:
                 arrays.replace(self.arrays(record.id))
@@ -127,7 +128,9 @@ class Store:
         try:
             return Grid.from_json(json.loads(path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
-            raise UserError(f"{self.root} is not a results folder: it has no grid.json; `upbench run` makes one") from None
+            raise UserError(
+                f"{self.root} is not a results folder: it has no grid.json; `upbench run` makes one"
+            ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); run the grid again to restore it") from None
 

@@ -70,7 +70,9 @@ def build_network(cell: Cell, in_channels: int, out_channels: int, size: int) ->
     up = partial(layers.build, cell.layer.name, **cell.layer.options)
     network = MODELS.build(cell.model.name, up, in_channels, out_channels, size, **cell.model.options)
     network = network.to(cell.device).to(memory_format=MEMORY_FORMATS[cell.memory_format])
-    return torch.compile(network) if cell.compile else network
+    if cell.compile:
+        network.compile()
+    return network
 
 
 def check_network(cell: Cell, in_channels: int, out_channels: int, size: int) -> None:

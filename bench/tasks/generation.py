@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class Generation:
         assert cell.data is not None
         data = DATA.build(cell.data.name, **cell.data.options).load(folder)
         channels, size = data.train.images.shape[-1], data.train.images.shape[1]
-        network = build_network(cell, channels, channels, size)
+        network: Any = build_network(cell, channels, channels, size)  # role "autoencoder": it can decode
         images = torch.from_numpy(data.train.images)
 
         def loss(indices: Tensor) -> Tensor:

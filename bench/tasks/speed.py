@@ -81,7 +81,7 @@ class Speed:
         samples = {mode: time_interleaved(steps[mode], self.blocks, self.seconds, order) for mode in steps}
         return Result(
             [*_times(samples), *_costs(values["layer"], values["reference"])],
-            raw={"seconds": {mode: {name: blocks for name, blocks in by.items()} for mode, by in samples.items()}},
+            raw={"seconds": samples},
         )
 
 
@@ -98,13 +98,13 @@ def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], obje
     return step
 
 
-def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], object]:
+def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], None]:
     """Forward, backward and one step of Adam, as a function without arguments; the loss is the mean square output."""
     network.train()
     optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
     x = x.clone().requires_grad_(getattr(network, "role", "") == "layer")
 
-    def step() -> object:
+    def step() -> None:
         optimiser.zero_grad(set_to_none=True)
         x.grad = None
         with autocast(cell):
@@ -113,7 +113,6 @@ def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], obj
         torch.stack([output.float().square().mean() for output in outputs]).sum().backward()
         optimiser.step()
         _synchronise(cell)
-        return None
 
     return step
 

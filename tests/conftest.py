@@ -1,0 +1,93 @@
+"""What all tests share: the command in a process of its own, and a grid that takes seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+TINY = """
+title = "Tiny"
+timeout = 120.0
+
+[axes]
+layer = ["transposed_conv", "pixel_dcl"]
+
+[[experiments]]
+name = "coast"
+[experiments.settings]
+task = { name = "segmentation", steps = 3, batch = 2 }
+model = { name = "unet", channels = 2, depth = 2 }
+data = { name = "earth", size = 32 }
+[experiments.axes]
+seed = [0, 1]
+
+[[tables]]
+name = "quality"
+title = "Quality"
+columns = ["coast.mean_iou", "coast.boundary_iou"]
+
+[[figures]]
+name = "masks"
+kind = "masks"
+title = "Masks"
+experiment = "coast"
+"""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(root: Path = ROOT) -> dict[str, str]:
+    """The environment of a child process that imports the suite from `root`, with warnings as errors."""
+    return {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
+
+
+def arguments(*words: object) -> list[str]:
+    return [sys.executable, "-m", "bench", *map(str, words)]
+
+
+@pytest.fixture
+def upbench(tmp_path: Path) -> Command:
+    """Run the command in an empty folder; its output is captured."""
+
+    def run(*words: object, cwd: Path = tmp_path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            arguments(*words), cwd=cwd, env=environment(root), capture_output=True, text=True, timeout=240, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of the tiny grid, run once, unbroken. Not to be changed."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.toml").write_text(TINY)
+    done = subprocess.run(
+        arguments("run", "tiny.toml", "--out", "out"),
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out"
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder with the larger data sets; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the larger data sets are not here")
+    return SHARED

@@ -1,0 +1,140 @@
+"""Grids: expansion, identity, refusals."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.cell import Cell, flatten
+from bench.errors import UserError
+from bench.run.grid import Grid, load_grid
+from bench.run.provenance import fingerprint
+from bench.run.runner import select
+from tests.conftest import ROOT, TINY
+
+HEAD = """
+title = "t"
+[settings]
+task = "speed"
+model = "single"
+[[experiments]]
+name = "e"
+"""
+
+
+def load(tmp_path: Path, text: str) -> Grid:
+    path = tmp_path / "grid.toml"
+    path.write_text(text)
+    return load_grid(path)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    layers=st.lists(st.sampled_from(["pixel_dcl", "ipixel_dcl", "pixel_shuffle"]), min_size=1, unique=True),
+    kernels=st.lists(st.sampled_from([1, 3, 5, 7]), min_size=1, unique=True),
+    seeds=st.lists(st.integers(0, 10**6), min_size=1, max_size=4, unique=True),
+)
+def test_a_grid_is_the_product_of_its_axes(
+    tmp_path: Path, layers: list[str], kernels: list[int], seeds: list[int]
+) -> None:
+    text = f'{HEAD}[experiments.axes]\nlayer = {layers}\n"layer.kernel" = {kernels}\nseed = {seeds}\n'
+    cells = list(load(tmp_path, text).cells.values())
+    found = [(cell.layer.name, cell.layer.options["kernel"], cell.seed) for cell in cells]
+    assert found == list(itertools.product(layers, kernels, seeds))
+    assert len({cell.id for cell in cells}) == len(cells)
+    for cell in cells:
+        assert Cell.from_json(cell.to_json()) == cell
+
+
+def test_exclude_and_include(tmp_path: Path) -> None:
+    text = (
+        f'{HEAD}exclude = [{{ layer = "pixel_dcl", seed = 1 }}]\n'
+        'include = [{ layer = { name = "transposed_conv", kernel = 3 }, seed = 7 }]\n'
+        '[experiments.axes]\nlayer = ["pixel_dcl", "ipixel_dcl"]\nseed = [0, 1]\n'
+    )
+    flat = [flatten(cell.to_json()) for cell in load(tmp_path, text).cells.values()]
+    assert [(f["layer"], f["seed"]) for f in flat] == [
+        ("pixel_dcl", 0), ("ipixel_dcl", 0), ("ipixel_dcl", 1), ("transposed_conv", 7),
+    ]  # fmt: skip
+    assert flat[-1]["layer.kernel"] == 3
+
+
+def test_a_default_and_the_same_value_spelt_out_are_one_cell(tmp_path: Path) -> None:
+    plain = load(tmp_path, f'{HEAD}[experiments.settings]\nlayer = "pixel_dcl"\n')
+    spelt = load(tmp_path, f'{HEAD}[experiments.settings]\nlayer = {{ name = "pixel_dcl", kernel = 3 }}\n')
+    assert list(plain.cells) == list(spelt.cells)
+
+
+def test_a_grid_survives_its_own_json(tmp_path: Path) -> None:
+    grid = load(tmp_path, TINY)
+    assert Grid.from_json(grid.to_json()) == grid
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"pixel_dcl"', '"pixel_dlc"', "unknown layer 'pixel_dlc'.*did you mean 'pixel_dcl'"),
+        ('name = "unet"', 'name = "unett"', "unknown model 'unett'.*did you mean 'unet'"),
+        ('name = "segmentation"', 'name = "segmentatoin"', "unknown task.*did you mean 'segmentation'"),
+        ('name = "earth"', 'name = "eart"', "unknown data set 'eart'.*did you mean 'earth'"),
+        ("steps = 3", "stesp = 3", "unknown option 'stesp'.*did you mean 'steps'"),
+        ("steps = 3", 'steps = "3"', "'steps' = '3'"),
+        ("steps = 3", "steps = 0", "steps"),
+        ("depth = 2", "depth = 7", "size 32 must be a multiple of 64"),
+        ("size = 32", "size = 33", "size must be a multiple of 32"),
+        ("seed = [0, 1]", "seed = [0, -1]", "seed = -1"),
+        ("seed = [0, 1]", "seed = []", "axis 'seed' has no values"),
+        ("[axes]", "[axis]", "unknown key 'axis'.*did you mean 'axes'"),
+        ("[experiments.settings]", "[experiments.setings]", "unknown key 'setings'.*did you mean 'settings'"),
+        ("[experiments.axes]\n", "[experiments.axes]\nlayr = [1]\n", "unknown setting 'layr'.*did you mean 'layer'"),
+        ("[experiments.axes]\n", '[experiments.axes]\ndevice = ["gpu"]\n', "unknown device 'gpu'.*cpu, cuda"),
+        ('"coast.mean_iou"', '"coast.mean_io"', "unknown column 'coast.mean_io'.*did you mean 'coast.mean_iou'"),
+        ('kind = "masks"', 'kind = "maks"', "kind"),
+        ('title = "Tiny"', "title = ", "not valid TOML"),
+        ('title = "Tiny"', "", "title"),
+        ('model = { name = "unet", channels = 2, depth = 2 }', 'model = "vae"', "cannot use model 'vae'"),
+        ('data = { name = "earth", size = 32 }', "", "needs the setting 'data'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_is_allowed(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TINY
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, TINY.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ablations").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_committed_grids_load(path: Path) -> None:
+    grid = load_grid(path)
+    assert len(grid.cells) == sum(len(experiment.cells) for experiment in grid.experiments)
+    assert "timeout" in tomllib.loads(path.read_text())
+
+
+def test_quick_is_four_layers_two_tasks_three_seeds() -> None:
+    grid = load_grid(ROOT / "ablations" / "quick.toml")
+    trained = [cell for cell in grid.cells.values() if cell.task.name != "speed"]
+    assert len({(cell.task.name, cell.layer.name, cell.seed) for cell in trained}) == 4 * 2 * 3
+
+
+def test_conditions_select_cells(tmp_path: Path) -> None:
+    grid = load(tmp_path, TINY)
+    chosen = select(grid, ["layer=pixel_dcl", "seed=1"])
+    assert [(cell.layer.name, cell.seed) for cell in chosen.values()] == [("pixel_dcl", 1)]
+    for condition, message in (
+        ("layer", "KEY=VALUE"),
+        ("layr=pixel_dcl", "did you mean 'layer'"),
+        ("layer=pixel_dlc", "did you mean 'pixel_dcl'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            select(grid, [condition])
+
+
+def test_the_fingerprint_follows_what_the_cell_runs(tmp_path: Path) -> None:
+    by_layer = {cell.layer.name: fingerprint(cell) for cell in load(tmp_path, TINY).cells.values()}
+    assert len(set(by_layer.values())) == 2, "another layer is other source"
+    again = {cell.layer.name: fingerprint(cell) for cell in load(tmp_path, TINY).cells.values()}
+    assert again == by_layer
