@@ -29,7 +29,7 @@ class Npz:
         """Raises UserError if the file is damaged or an array in it is missing or has the wrong type or shape."""
         path = self._path(folder)
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"data file {path} cannot be read: {error}") from None

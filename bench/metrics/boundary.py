@@ -25,7 +25,8 @@ def boundary_iou(prediction: NDArray[np.uint8], truth: NDArray[np.uint8], *, cla
     kept = truth != VOID
     scores = []
     for label in range(classes):
-        ours, true = (band(labels == label, width) & kept for labels in (prediction, truth))
+        # void counts as inside while the bands are drawn, or its own outline would be taken for a contour
+        ours, true = (band((labels == label) | ~kept, width) & kept for labels in (prediction, truth))
         if union := np.count_nonzero(ours | true):
             scores.append(np.count_nonzero(ours & true) / union)
     return float(np.mean(scores)) if scores else float("nan")

@@ -1,0 +1,76 @@
+"""The suite's own format, and refusals that name the file and the array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.data import DATA
+from bench.data.npz import Npz
+from bench.errors import UserError
+
+
+def arrays(**changes: object) -> dict[str, object]:
+    rng = np.random.default_rng(0)
+    made: dict[str, object] = {"class_names": np.array(["a", "b"])}
+    for name, count in (("train", 4), ("val", 2), ("test", 3)):
+        made[f"{name}_images"] = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
+        made[f"{name}_masks"] = rng.choice(np.array([0, 1, 255], np.uint8), (count, 16, 16))
+    return {key: value for key, value in {**made, **changes}.items() if value is not None}
+
+
+def load(folder: Path, **changes: object):
+    np.savez(folder / "data.npz", **arrays(**changes))
+    return Npz(file="data.npz").load(folder)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    data = load(tmp_path)
+    saved = arrays()
+    for name in ("train", "val", "test"):
+        assert np.array_equal(getattr(data, name).images, saved[f"{name}_images"])
+        assert np.array_equal(getattr(data, name).masks, saved[f"{name}_masks"])
+    assert data.class_names == ("a", "b")
+
+
+def test_masks_and_val_may_be_absent(tmp_path: Path) -> None:
+    nothing = {f"{name}_masks": None for name in ("train", "val", "test")}
+    data = load(tmp_path, val_images=None, **nothing)
+    assert data.train.masks is None
+    assert len(data.val.images) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_images": None}, "train_images must be uint8"),
+        ({"test_images": np.zeros((3, 16, 16, 3))}, "test_images must be uint8"),
+        ({"train_images": np.zeros((0, 16, 16, 3), np.uint8)}, "with N > 0"),
+        ({"test_masks": np.zeros((3, 8, 8), np.uint8)}, "test_masks must be uint8"),
+        ({"test_masks": np.full((3, 16, 16), 2, np.uint8)}, "label 2, but class_names names 2"),
+        ({"class_names": np.array([object()])}, "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_refused_by_name(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        load(tmp_path, **changes)
+    assert "data.npz" in str(caught.value)
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    load(tmp_path)
+    path = tmp_path / "data.npz"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(UserError, match=r"data\.npz cannot be read"):
+        Npz(file="data.npz").load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "counts", "classes"), [("nuclei_128.npz", (456, 105, 103), 3), ("camvid_120x160.npz", (367, 101, 233), 11)]
+)
+def test_real_files_load(shared: Path, file: str, counts: tuple[int, ...], classes: int) -> None:
+    data = DATA.build("npz", file=file).load(shared)
+    assert tuple(len(split.images) for split in (data.train, data.val, data.test)) == counts
+    assert len(data.class_names) == classes
