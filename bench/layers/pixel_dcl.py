@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers.base import CONV, Phase, UpsamplingLayer, check_odd, init_by_fan_in, interleave, phases
+from bench.layers.base import CONV, UpsamplingLayer, check_odd, init_by_fan_in
+from bench.layers.phases import Phase, interleave, phases
 
 ScheduleName = Literal["released", "sequential"]
 
@@ -98,7 +99,15 @@ class PhaseSchedule(UpsamplingLayer):
     """Runs a schedule. Raises ValueError for an even kernel, which has no centre and draws stripes."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, schedule: Schedule, *, dims: int, factor: int, kernel: int, bias: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        schedule: Schedule,
+        *,
+        dims: int,
+        factor: int,
+        kernel: int,
+        bias: bool,
     ) -> None:
         super().__init__(in_channels, out_channels, dims=dims, factor=factor, bias=bias)
         check_odd(kernel)
@@ -117,7 +126,7 @@ class PhaseSchedule(UpsamplingLayer):
         made: dict[Phase, Tensor] = {}
         for step in self.steps:
             made |= step(x, made)
-        return interleave(torch.stack([made[phase] for phase in phases(self.dims, self.factor)], 2), self.factor)
+        return interleave([[made[phase]] for phase in phases(self.dims, self.factor)], self.factor)
 
     def multiply_adds(self) -> int:
         return sum(step.multiply_adds() for step in self.steps)
@@ -126,9 +135,7 @@ class PhaseSchedule(UpsamplingLayer):
 class PhaseStep(nn.Module):
     """A convolution on the grid of the input: weights (len(makes) * out, channels seen, *kernel), phases slowest."""
 
-    def __init__(
-        self, step: Step, in_channels: int, out_channels: int, *, dims: int, factor: int, kernel: int
-    ) -> None:
+    def __init__(self, step: Step, in_channels: int, out_channels: int, *, dims: int, factor: int, kernel: int) -> None:
         super().__init__()
         self.step, self.conv, self.kernel = step, CONV[dims], kernel
         seen = step.sees_input * in_channels + len(step.sees) * out_channels
@@ -155,9 +162,7 @@ class SharedStep(nn.Module):
     and an even column offset, (out_channels, out_channels, *taps). All else of the masked kernel never meets a value.
     """
 
-    def __init__(
-        self, step: Step, in_channels: int, out_channels: int, *, dims: int, factor: int, kernel: int
-    ) -> None:
+    def __init__(self, step: Step, in_channels: int, out_channels: int, *, dims: int, factor: int, kernel: int) -> None:
         super().__init__()
         self.step, self.conv, self.factor = step, CONV[dims], factor
         self.reach = range(-(kernel // 2), kernel // 2 + 1)
