@@ -8,6 +8,9 @@ from bench.registry import Registry
 
 if TYPE_CHECKING:
     from bench.layers.base import UpsamplingLayer
+    from bench.layers.released import load_released
+
+__all__ = ["LAYERS", "build", "load_released"]
 
 LAYERS = Registry(
     "layer",
@@ -35,3 +38,12 @@ def build(
     """
     options = LAYERS.complete(name, options)
     return LAYERS.build(name, in_channels, out_channels, dims=dims, factor=factor, **options)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for, so that listing the layers does not."""
+    if name == "load_released":
+        from bench.layers.released import load_released
+
+        return load_released
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

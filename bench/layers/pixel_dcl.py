@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers.base import CONV, Phase, UpsamplingLayer, check_odd, init_by_fan_in, interleave, phases
+from bench.layers.base import CONV, UpsamplingLayer, check_odd, init_by_fan_in
+from bench.layers.phases import Phase, interleave, phases
 
 ScheduleName = Literal["released", "sequential"]
 
@@ -125,7 +126,7 @@ class PhaseSchedule(UpsamplingLayer):
         made: dict[Phase, Tensor] = {}
         for step in self.steps:
             made |= step(x, made)
-        return interleave(torch.stack([made[phase] for phase in phases(self.dims, self.factor)], 2), self.factor)
+        return interleave([[made[phase]] for phase in phases(self.dims, self.factor)], self.factor)
 
     def multiply_adds(self) -> int:
         return sum(step.multiply_adds() for step in self.steps)

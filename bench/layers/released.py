@@ -8,16 +8,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.layers.pixel_dcl import PhaseSchedule, PhaseStep, SharedStep, _key
+from bench.layers.base import UpsamplingLayer
+from bench.layers.pixel_dcl import IPixelDCL, PhaseSchedule, PhaseStep, SharedStep, _key, released
 
 
-def load_released(layer: PhaseSchedule, arrays: Mapping[str, NDArray[np.floating]]) -> None:
+def load_released(layer: UpsamplingLayer, arrays: Mapping[str, NDArray[np.floating]]) -> None:
     """Copy the arrays of a released layer into `layer`, in place.
 
+    layer: a `pixel_dcl` or `ipixel_dcl` of the released schedule, 2-D or 3-D, factor 2, any odd kernel.
     arrays: one a convolution, under the authors' names (`conv0/w`, `conv2/weights`, ...), whose alphabetical order is
     the order of the steps; axes (row, column[, depth], in, out).
-    Raises ValueError, naming the array, when the number of arrays or a shape does not fit; the layer is then unchanged.
+    Raises ValueError when the layer is not one the authors released, or, naming the array, when the number of arrays
+    or a shape does not fit; the layer is then unchanged.
     """
+    if not isinstance(layer, PhaseSchedule):
+        raise ValueError(f"the authors released PixelDCL and IPixelDCL, not {type(layer).__name__}")
+    if layer.dims == 1 or layer.factor != 2:
+        raise ValueError(
+            f"the authors released 2-D and 3-D layers of factor 2, not {layer.dims}-D factor {layer.factor}"
+        )
+    if layer.schedule != released(layer.dims, layer.factor, input_always=isinstance(layer, IPixelDCL)):
+        raise ValueError("the layer's schedule must be 'released'; the authors released no other")
     if len(arrays) != len(layer.steps):
         raise ValueError(f"{len(layer.steps)} arrays are needed, one a step; got {', '.join(sorted(arrays)) or 'none'}")
     loaded: list[tuple[torch.nn.Parameter, torch.Tensor]] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.layers.base import CONV, UpsamplingLayer, check_odd, init_by_fan_in, interleave
+from bench.layers.base import CONV, UpsamplingLayer, check_odd, init_by_fan_in
+from bench.layers.phases import memory_format, shuffle
 
 
 class SubPixelConv(UpsamplingLayer):
@@ -36,7 +37,8 @@ class SubPixelConv(UpsamplingLayer):
 
     def upsample(self, x: Tensor) -> Tensor:
         y = CONV[self.dims](x, self.weight, padding=self.kernel // 2)
-        return interleave(y.unflatten(1, (self.out_channels, -1)), self.factor)
+        y = shuffle(y.unflatten(1, (self.out_channels, -1)), self.factor)
+        return y.contiguous(memory_format=memory_format(x))
 
     def multiply_adds(self) -> int:
         return self.weight.numel()

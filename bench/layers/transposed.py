@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers.base import UpsamplingLayer
+from bench.layers.base import UpsamplingLayer, init_by_fan_in
+from bench.layers.phases import phases
 
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
@@ -18,6 +21,8 @@ class TransposedConv(UpsamplingLayer):
     The default kernel of 4 gives every phase of a x2 output the same number of taps. The authors' own baseline has
     kernel 3, whose phases have 1, 2, 2 and 4 taps. Raises ValueError for a kernel smaller than the factor.
     """
+
+    even_kernels: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -38,17 +43,11 @@ class TransposedConv(UpsamplingLayer):
         self.weight = nn.Parameter(torch.empty(in_channels, out_channels, *[kernel] * dims))
         self.reset_parameters()
 
-    def taps(self, index: int) -> int:
-        """How many taps of one axis share the phase of tap `index`."""
-        return len(range(index % self.factor, self.kernel, self.factor))
-
     def reset_parameters(self) -> None:
         """Variance 1 / fan-in for each phase by itself, so that the uneven kernels do not start as a checkerboard."""
-        nn.init.normal_(self.weight, std=self.in_channels**-0.5)
-        scale = torch.tensor([self.taps(index) for index in range(self.kernel)]).rsqrt()
-        with torch.no_grad():
-            for axis in range(self.dims):
-                self.weight *= scale.view([-1 if axis == d else 1 for d in range(self.dims)])
+        for phase in phases(self.dims, self.factor):
+            taps = self.weight.data[:, :, *[slice(p, None, self.factor) for p in phase]]
+            init_by_fan_in(taps, taps[:, 0].numel())
 
     def upsample(self, x: Tensor) -> Tensor:
         return TRANSPOSED[self.dims](
