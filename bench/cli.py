@@ -177,6 +177,14 @@ def plots(results: Results) -> None:
     _write_plots(results, Console())
 
 
+@app.command()
+def page(folder: Annotated[Path, typer.Argument(help="A folder of results folders.", show_default=False)]) -> None:
+    """Write README.md of a folder of results folders: the tables and pictures of each."""
+    from bench.report.page import write_index
+
+    print(f"wrote {write_index(folder)}")
+
+
 def _write_tables(results: Path, console: Console) -> None:
     from bench.report.page import write_tables
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -47,6 +48,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def environment(root: Path = ROOT) -> dict[str, str]:
     """The environment of a child process that imports the suite from `root`, with warnings as errors."""
     return {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
+
+
+torch.set_num_threads(1)  # the arrays are small: threads would wait for each other longer than they work
 
 
 def arguments(*words: object) -> list[str]:

@@ -166,6 +166,8 @@ class SharedStep(nn.Module):
         super().__init__()
         self.step, self.conv, self.factor = step, CONV[dims], factor
         self.reach = range(-(kernel // 2), kernel // 2 + 1)
+        if not all(all(self.taps(residue)) for _, _, residue in self.pairs()):
+            raise ValueError(f"kernel {kernel} has no tap between phases {factor - 1} apart; it must be larger")
         self.weights = nn.ParameterDict(
             {
                 _key(residue): nn.Parameter(torch.empty(out_channels, out_channels, *map(len, self.taps(residue))))

@@ -10,6 +10,11 @@ from bench.report.plots import draw, save
 from bench.report.tables import summarise, to_csv, to_latex, to_markdown
 from bench.run.store import Store, write_atomically
 
+INDEX_HEAD = """# Reference runs
+
+Made by `tox run -e reference`; the figures behind every table are in `*/cells/*.json` and `*/frame.csv`.
+"""
+
 
 def write_tables(root: Path) -> str:
     """Write frame.{parquet,csv}, tables/NAME.{md,tex,csv} and README.md; return the tables as Markdown.
@@ -26,7 +31,7 @@ def write_tables(root: Path) -> str:
         for summary, markdown in zip(summaries, texts, strict=True):
             for suffix, text in (("md", markdown), ("tex", to_latex(summary)), ("csv", to_csv(summary))):
                 write_atomically(root / "tables" / f"{summary.spec.name}.{suffix}", text)
-        write_atomically(root / "README.md", _page(Store(root), texts))
+        write_atomically(root / "README.md", f"# {grid.title}\n\n{_body(root)}")
     except OSError as error:
         raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
     return "\n".join(texts)
@@ -48,7 +53,23 @@ def write_plots(root: Path) -> list[Path]:
     return paths
 
 
-def _page(store: Store, tables: list[str]) -> str:
+def write_index(folder: Path) -> Path:
+    """Write folder/README.md, which shows every results folder directly below; its path is returned.
+
+    Raises UserError if there is none.
+    """
+    roots = sorted(path.parent for path in folder.glob("*/grid.json"))
+    if not roots:
+        raise UserError(f"{folder} holds no results folder; `upbench run GRID --out {folder / 'NAME'}` makes one")
+    pages = [f"## {Store(root).read_grid().title}\n\n{_body(root, f'{root.name}/')}" for root in roots]
+    path = folder / "README.md"
+    write_atomically(path, "\n".join([INDEX_HEAD, *pages]))
+    return path
+
+
+def _body(root: Path, prefix: str = "") -> str:
+    """Facts, tables and pictures of a run, whose files are at `prefix` from the page."""
+    store = Store(root)
     grid = store.read_grid()
     records = [record for cell_id in grid.cells if (record := store.read(cell_id))]
     ended = sum(record.outcome == "ok" for record in records)
@@ -59,10 +80,10 @@ def _page(store: Store, tables: list[str]) -> str:
             for env in (record.environment for record in records)
         }
     )
-    pictures = [f"![{spec.title}](figures/{spec.name}.png)\n" for spec in grid.figures]
+    tables = [(root / "tables" / f"{spec.name}.md").read_text(encoding="utf-8") for spec in grid.tables]
+    pictures = [f"### {spec.title}\n\n![{spec.title}]({prefix}figures/{spec.name}.png)\n" for spec in grid.figures]
     return "\n".join(
         [
-            f"# {grid.title}\n",
             f"{ended} of {len(grid.cells)} cells ended well. Measured on: {'; '.join(facts) or 'nothing yet'}.\n",
             *tables,
             *pictures,

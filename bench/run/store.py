@@ -35,7 +35,7 @@ class StoredMeasurement(BaseModel):
 class Record(BaseModel):
     """What is known of one cell. duration: seconds of wall clock from process start to end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal[1] = 1
     id: str
@@ -96,8 +96,10 @@ class Store:
         path = self.path(cell_id)
         try:
             record = Record.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise UserError(f"result file {path} cannot be read: {error.strerror or error}") from None
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))

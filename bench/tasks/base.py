@@ -107,6 +107,13 @@ def check_metrics(names: tuple[str, ...], kinds: set[str], where: str) -> None:
             raise ValueError(f"metric {name!r} compares {METRICS.get(name).compares}, {where} makes {sorted(kinds)}")
 
 
+def check_positive(**numbers: float) -> None:
+    """Raises ValueError, naming it, for a number that is not above zero."""
+    for name, value in numbers.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be above 0, got {value}")
+
+
 def to_uint8(images: torch.Tensor) -> NDArray[np.uint8]:
     """(N, C, H, W) in [0, 1] -> (N, H, W, C) in 0 .. 255."""
     return (images.float().clamp(0, 1) * 255).round().to(torch.uint8).movedim(1, -1).cpu().numpy()

@@ -15,7 +15,16 @@ from bench.cell import Cell
 from bench.data import DATA
 from bench.errors import Diverged
 from bench.metrics.checkerboard import power_spectrum
-from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, evaluate, to_uint8
+from bench.tasks.base import (
+    Result,
+    autocast,
+    build_network,
+    check_metrics,
+    check_network,
+    check_positive,
+    evaluate,
+    to_uint8,
+)
 from bench.tasks.training import to_input, train
 
 SHOWN = 16  # samples and reconstructions kept for the figures
@@ -51,6 +60,7 @@ class Generation:
         return self.metrics
 
     def check(self, cell: Cell) -> None:
+        check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, samples=self.samples)
         check_metrics(self.metrics, {"samples", "reconstructions"}, "task 'generation'")
         check_network(cell, 3, 3, cell.data.options.get("size", 64) if cell.data else 64)
 

@@ -15,7 +15,7 @@ from bench.cell import Cell
 from bench.data import DATA
 from bench.data.base import VOID
 from bench.errors import UserError
-from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, evaluate
+from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, check_positive, evaluate
 from bench.tasks.training import to_input, train
 
 SHOWN = 8  # test tiles kept for the figures, spread evenly over the split
@@ -39,6 +39,7 @@ class Segmentation:
         return self.metrics
 
     def check(self, cell: Cell) -> None:
+        check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
         check_metrics(self.metrics, {"masks"}, "task 'segmentation'")
         check_network(cell, 3, 2, cell.data.options.get("size", 64) if cell.data else 64)
 

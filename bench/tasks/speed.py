@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cell import Cell, Spec
 from bench.layers import LAYERS, REFERENCE
-from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network
+from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network, check_positive
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
 
@@ -57,8 +57,7 @@ class Speed:
         return (*UNITS, *(f"{name}_ratio" for name in UNITS))
 
     def check(self, cell: Cell) -> None:
-        if min(self.batch, self.side, self.blocks) < 1 or self.seconds <= 0:
-            raise ValueError("batch, side, blocks and seconds must be positive")
+        check_positive(batch=self.batch, side=self.side, blocks=self.blocks, seconds=self.seconds)
         check_network(cell, self.in_channels, self.out_channels, self.side)
 
     def run(self, cell: Cell, folder: Path | None) -> Result:

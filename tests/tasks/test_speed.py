@@ -1,0 +1,110 @@
+"""Time, memory and arithmetic: exact where they are exact, and of the right subject."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+
+import pytest
+import torch
+
+from bench.cell import Cell, Spec
+from bench.layers import LAYERS
+from bench.models import MODELS
+from bench.tasks import TASKS
+from bench.tasks.memory import allocator_peak
+from bench.tasks.timing import time_interleaved
+
+
+def cell(layer: str, model: str = "single", **options: object) -> Cell:
+    small = {"batch": 2, "side": 16, "in_channels": 4, "out_channels": 4, "blocks": 3, "seconds": 0.02}
+    sizes = {"channels": 2} if model != "single" else {}
+    return Cell(
+        Spec("speed", TASKS.complete("speed", {**small, **options})),
+        Spec(model, MODELS.complete(model, sizes)),
+        Spec(layer, LAYERS.complete(layer, {})),
+        None,
+    )
+
+
+def measure(subject: Cell) -> dict[str, float]:
+    task = TASKS.build("speed", **subject.task.options)
+    result = task.run(subject, None)
+    assert {measurement.metric for measurement in result.measurements} == set(task.measures())
+    return {measurement.metric: measurement.value for measurement in result.measurements}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_costs_of_a_layer_alone_are_those_of_its_formula(layer: str) -> None:
+    found = measure(cell(layer))
+    built = LAYERS.build(layer, 4, 4)
+    assert found["parameters"] == sum(parameter.numel() for parameter in built.parameters())
+    assert found["flops"] == 2 * built.multiply_adds() * 2 * 16 * 16
+    output = 2 * 4 * 32 * 32 * 4
+    assert output <= found["forward_peak"] <= 12 * output
+    assert found["train_peak"] > found["forward_peak"]
+    assert min(found.values()) > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_exact_figures_repeat_to_the_byte(model: str) -> None:
+    subject = cell("pixel_dcl", model, side=32)
+    first, second = measure(subject), measure(subject)
+    exact = [name for name in first if "time" not in name]
+    assert [first[name] for name in exact] == [second[name] for name in exact]
+
+
+def test_the_reference_against_itself_is_one() -> None:
+    found = measure(cell("transposed_conv", blocks=9, seconds=0.2))
+    for name in ("forward_peak", "train_peak", "parameters", "flops"):
+        assert found[f"{name}_ratio"] == 1
+    assert found["forward_time_ratio"] == pytest.approx(1, abs=0.5)
+
+
+def test_the_peak_is_the_highest_moment_not_the_sum() -> None:
+    def step() -> torch.Tensor:
+        a = torch.empty(1000, dtype=torch.uint8)
+        b = torch.empty(5000, dtype=torch.uint8)
+        del a, b
+        return torch.empty(2000, dtype=torch.uint8)
+
+    assert allocator_peak(step, "cpu") == pytest.approx(6000, abs=256)
+
+
+def test_timing_tells_slow_from_fast_and_interleaves() -> None:
+    calls: list[str] = []
+
+    def sleeper(name: str, seconds: float):
+        def step() -> None:
+            calls.append(name)
+            time.sleep(seconds)
+
+        return step
+
+    steps = {"fast": sleeper("fast", 0.001), "slow": sleeper("slow", 0.004)}
+    samples = time_interleaved(steps, 5, 0.2, random.Random(0))
+    assert {name: len(blocks) for name, blocks in samples.items()} == {"fast": 5, "slow": 5}
+    assert all(samples["fast"]), "every block has a round"
+    for fast, slow in zip(samples["fast"], samples["slow"], strict=True):
+        assert min(slow) > min(fast)
+    switches = sum(one != other for one, other in itertools.pairwise(calls))
+    assert switches >= 5, "blocks alternate"
+
+
+def test_a_failing_step_is_told() -> None:
+    rounds = iter(range(4))
+
+    def step() -> None:
+        if next(rounds) == 3:
+            raise ValueError("of the test")
+
+    with pytest.raises(RuntimeError, match="of the test"):
+        time_interleaved({"only": step}, 2, 0.001, random.Random(0))
+
+
+@pytest.mark.parametrize("changes", [{"batch": 0}, {"seconds": 0.0}, {"blocks": -1}])
+def test_numbers_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
+    subject = cell("pixel_dcl", **changes)
+    with pytest.raises(ValueError, match=f"{next(iter(changes))} must be above 0"):
+        TASKS.build("speed", **subject.task.options).check(subject)
