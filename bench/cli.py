@@ -136,7 +136,7 @@ def run(
         print(f"{len(planned.todo)} cells to run, {len(planned.kept)} already there, in {store.root}")
         return
     check_ready(planned.todo, data)
-    with store.prepare():
+    with store.opened():
         store.write_grid(grid)
         try:
             records = execute(
@@ -194,5 +194,5 @@ def _write_tables(results: Path, console: Console) -> None:
 def _write_plots(results: Path, console: Console) -> None:
     from bench.report.page import write_plots
 
-    for path in write_plots(results):
-        console.print(f"drew {path}", highlight=False, soft_wrap=True)
+    for line in write_plots(results):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.report.frame import load_frame, write_frame
-from bench.report.plots import draw, save
+from bench.report.plots import NothingToDraw, draw, save
 from bench.report.tables import summarise, to_csv, to_latex, to_markdown
 from bench.run.store import Store, write_atomically
 
@@ -37,20 +37,28 @@ def write_tables(root: Path) -> str:
     return "\n".join(texts)
 
 
-def write_plots(root: Path) -> list[Path]:
-    """Draw figures/NAME.png for each figure of the grid; the paths are returned."""
+def write_plots(root: Path) -> list[str]:
+    """Draw figures/NAME.png for each figure of the grid; a line on each is returned.
+
+    A figure of which the run holds nothing yet is left out, and its line says why. Raises UserError for a folder that
+    is no results folder or cannot be written.
+    """
     frame, store = load_frame(root), Store(root)
     folder = root / "figures"
-    paths = []
+    lines = []
     for spec in store.read_grid().figures:
-        figure = draw(spec, frame, store)
+        path = folder / f"{spec.name}.png"
+        path.unlink(missing_ok=True)
         try:
+            figure = draw(spec, frame, store)
             folder.mkdir(exist_ok=True)
-            paths.append(folder / f"{spec.name}.png")
-            save(figure, paths[-1])
+            save(figure, path)
+            lines.append(f"drew {path}")
+        except NothingToDraw as error:
+            lines.append(f"left out figure {spec.name!r}: {error}")
         except OSError as error:
             raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
-    return paths
+    return lines
 
 
 def write_index(folder: Path) -> Path:
@@ -81,7 +89,8 @@ def _body(root: Path, prefix: str = "") -> str:
         }
     )
     tables = [(root / "tables" / f"{spec.name}.md").read_text(encoding="utf-8") for spec in grid.tables]
-    pictures = [f"### {spec.title}\n\n![{spec.title}]({prefix}figures/{spec.name}.png)\n" for spec in grid.figures]
+    drawn = [spec for spec in grid.figures if (root / "figures" / f"{spec.name}.png").exists()]
+    pictures = [f"### {spec.title}\n\n![{spec.title}]({prefix}figures/{spec.name}.png)\n" for spec in drawn]
     return "\n".join(
         [
             f"{ended} of {len(grid.cells)} cells ended well. Measured on: {'; '.join(facts) or 'nothing yet'}.\n",

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
-from bench.errors import UserError
 from bench.report.statistics import estimate
 from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, figure_style, marker, new_figure
 from bench.report.tables import NOT_SETTINGS, REPLICATES, scale
@@ -26,8 +25,12 @@ VOID = 255
 Arrays = dict[str, dict[str, NDArray]]  # by layer
 
 
+class NothingToDraw(Exception):
+    """The run does not hold what a figure shows."""
+
+
 def draw(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
-    """Raises UserError if the run holds nothing of what the figure shows."""
+    """Raises NothingToDraw if the run holds nothing of what the figure shows."""
     with figure_style():
         figure = DRAW[spec.kind](spec, frame, store)
         figure.suptitle(spec.title)
@@ -61,7 +64,7 @@ def lines(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     part = _column(frame, spec.y)
     keys = _varied(part)
     if not keys:
-        raise UserError(f"figure {spec.name!r}: nothing but layer and seed varies in {spec.y!r}")
+        raise NothingToDraw(f"figure {spec.name!r}: nothing but layer and seed varies in {spec.y!r}")
     labels = _setting_labels(part, keys)
     order = list(dict.fromkeys(labels))
     figure = new_figure(max(6.4, 1.6 * len(order)), 4.4)
@@ -136,7 +139,7 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     }
     found = {layer: archives for layer, archives in found.items() if archives}
     if not found:
-        raise UserError(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
+        raise NothingToDraw(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
     figure = new_figure(9.0, 4.4)
     panels = figure.subplots(1, 2, sharey=True)
     cuts = {"along rows and columns": _axis_cut, "along the diagonal": _diagonal_cut}
@@ -170,7 +173,7 @@ DRAW: dict[str, Callable[[FigureSpec, pd.DataFrame, Store], Figure]] = {
 def _experiment(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     part = frame[(frame["experiment"] == name) & (frame["outcome"] == "ok")]
     if part.empty:
-        raise UserError(f"experiment {name!r} has no finished cell to draw")
+        raise NothingToDraw(f"experiment {name!r} has no finished cell to draw")
     return part
 
 
@@ -179,6 +182,8 @@ def _column(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     experiment, metric = name.split(".", 1)
     part = _experiment(frame, experiment)
     part = part[part["metric"] == metric]
+    if part.empty:
+        raise NothingToDraw(f"no cell has {name!r}")
     divisor, unit = scale(part["unit"].iloc[0], part["value"].tolist())
     return part.assign(value=part["value"] / divisor, unit=unit)
 
@@ -217,7 +222,7 @@ def _arrays(spec: FigureSpec, frame: pd.DataFrame, store: Store, key: str) -> Ar
         for archive in _archives(part[part["layer"] == layer], store)[:1]:
             found[layer] = dict(archive)
     if not any(key in archive for archive in found.values()):
-        raise UserError(f"figure {spec.name!r}: experiment {spec.experiment!r} stored no {key!r}")
+        raise NothingToDraw(f"figure {spec.name!r}: experiment {spec.experiment!r} stored no {key!r}")
     return found
 
 

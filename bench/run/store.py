@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -72,8 +73,9 @@ class Store:
         """Where running cells write; a sibling of their final place, so that a rename moves them there whole."""
         return self.root / "scratch"
 
-    def prepare(self) -> FileLock:
-        """Make the folders and take the lock that keeps a second run out; what a killed run left half done is removed.
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Make the folders and hold the lock that keeps a second run out; scratch is empty before and gone after.
 
         Raises UserError if the folder cannot be written or another run holds it.
         """
@@ -89,7 +91,11 @@ class Store:
             ) from None
         except OSError as error:
             raise UserError(f"results folder {self.root} cannot be written: {error.strerror or error}") from None
-        return lock
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            lock.release()
 
     def read(self, cell_id: str) -> Record | None:
         """The record of a cell, or None if there is none. Raises UserError for a damaged or foreign file."""

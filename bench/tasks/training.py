@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -19,8 +20,8 @@ def batches(count: int, batch: int, steps: int, seed: int) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     order = torch.empty(0, dtype=torch.long)
     for _ in range(steps):
-        while len(order) < batch:
-            order = torch.cat([order, torch.randperm(count, generator=generator)])
+        epochs = max(0, math.ceil((batch - len(order)) / count))
+        order = torch.cat([order, *(torch.randperm(count, generator=generator) for _ in range(epochs))])
         indices, order = order[:batch], order[batch:]
         yield indices
 

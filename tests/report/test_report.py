@@ -164,8 +164,15 @@ def test_every_kind_of_figure_is_drawn_with_units(kind: str, rich: tuple[pd.Data
 
 
 def test_figures_are_files(finished: Path) -> None:
-    (path,) = write_plots(finished)
-    assert path.read_bytes().startswith(b"\x89PNG")
+    assert write_plots(finished) == [f"drew {finished / 'figures' / 'masks.png'}"]
+    assert (finished / "figures" / "masks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_without_data_is_left_out_and_says_why(copy: Path) -> None:
+    for path in (copy / "cells").iterdir():
+        path.unlink()
+    assert write_plots(copy) == ["left out figure 'masks': experiment 'coast' has no finished cell to draw"]
+    assert not (copy / "figures" / "masks.png").exists(), "an old picture would not be of this run"
 
 
 def test_the_page_shows_all_of_it(finished: Path) -> None:

@@ -27,7 +27,8 @@ def record(**changes: object) -> Record:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "out")
-    store.prepare().release()
+    with store.opened():
+        assert store.scratch.is_dir()
     return store
 
 
@@ -85,8 +86,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_two_runs_cannot_share_a_folder(store: Store) -> None:
-    with store.prepare(), pytest.raises(UserError, match="in use"):
-        Store(store.root).prepare()
+    with store.opened(), pytest.raises(UserError, match="in use"), Store(store.root).opened():
+        pytest.fail("two runs hold one folder")
+    with store.opened():
+        assert not list(store.scratch.iterdir())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a device file that is always full")
