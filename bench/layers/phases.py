@@ -76,7 +76,7 @@ class _Interleave(torch.autograd.Function):
         y = torch.empty(size, dtype=first.dtype, device=first.device, memory_format=memory_format(first))
         parts = [list(itertools.islice(left, count)) for count in counts]
         if factor == 2 and y.is_contiguous() and y.dtype in (torch.float32, torch.float64):
-            _write_pairs(y, [sum(terms[1:], terms[0]) for terms in parts])
+            _write_pairs(y, parts)
         else:
             for view, added in zip(views(y, factor), parts, strict=True):
                 _write(view, added)
@@ -119,8 +119,8 @@ def _write(view: Tensor, terms: list[Tensor]) -> None:
             view.add_(term)
 
 
-def _write_pairs(y: Tensor, parts: list[Tensor]) -> None:
-    """Write `parts`, one a phase, into the contiguous output `y` of factor 2.
+def _write_pairs(y: Tensor, parts: list[list[Tensor]]) -> None:
+    """Write the sums of `parts`, one a phase, into the contiguous output `y` of factor 2.
 
     Two phases that alternate along the last dimension are the real and imaginary parts of complex numbers: written
     together, each cache line of the output is touched once and not twice.
@@ -128,4 +128,4 @@ def _write_pairs(y: Tensor, parts: list[Tensor]) -> None:
     numbers = torch.view_as_complex(y.unflatten(-1, (-1, 2)))
     rows = [numbers[(*place(row, 2), slice(None))] for row in phases(y.ndim - 3, 2)]
     for row, real, imaginary in zip(rows, parts[::2], parts[1::2], strict=True):
-        torch.complex(real, imaginary, out=row)
+        torch.complex(sum(real[1:], real[0]), sum(imaginary[1:], imaginary[0]), out=row)

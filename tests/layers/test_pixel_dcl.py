@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.layers import build
+from bench.layers.benchmark_forms import allocator_peak, train
 from bench.layers.phases import interleave, phases, views
 from bench.layers.schedule import SCHEDULES
 
@@ -123,3 +124,16 @@ def test_interleave_puts_phases_in_their_places(dims, factor, dtype):
     y = interleave(terms, factor)
     for view, (a, b, c) in zip(views(y, factor), terms, strict=True):
         assert torch.equal(view, a + b + c)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_lean_form_holds_at_most_three_fifths_of_the_memory(layout, training):
+    def peak(form: str) -> int:
+        layer = build("pixel_dcl", 16, 16, implementation=form).to(memory_format=layout)
+        x = torch.randn(2, 16, 32, 32).contiguous(memory_format=layout)
+        direction = torch.randn(2, 16, 64, 64).contiguous(memory_format=layout)
+        with torch.set_grad_enabled(training):
+            return allocator_peak(lambda: train(layer, x.requires_grad_(), direction) if training else layer(x))
+
+    assert peak("lean") <= 0.6 * peak("published")
