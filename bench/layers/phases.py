@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 Phase = tuple[int, ...]  # offset of an interleaved sub-grid in the output, one number a dimension
 
@@ -48,45 +48,84 @@ def memory_format(x: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
+def place(phase: Phase, factor: int) -> Any:
+    """The index that picks `phase` out of an output."""
+    return (..., *(slice(p, None, factor) for p in phase))
+
+
 def views(y: Tensor, factor: int) -> list[Tensor]:
     """The phases of `y` as strided views, in row-major order."""
-    return [y[(..., *(slice(p, None, factor) for p in phase))] for phase in phases(y.ndim - 2, factor)]
+    return [y[place(phase, factor)] for phase in phases(y.ndim - 2, factor)]
+
+
+def dilate(x: Tensor, phase: Phase, factor: int) -> Tensor:
+    """`x` at the places of `phase` in a map of zeros: (N, C, *S) -> (N, C, *(factor * s for s in S))."""
+    size = (*x.shape[:2], *(factor * side for side in x.shape[2:]))
+    y = torch.zeros(size, dtype=x.dtype, device=x.device).contiguous(memory_format=memory_format(x))
+    y[place(phase, factor)] = x
+    return y
 
 
 class _Interleave(torch.autograd.Function):
     """Writes each phase once, straight into its place; the autograd of slice assignment would copy whole outputs."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, factor: int, counts: tuple[int, ...], *terms: Tensor) -> Tensor:
-        first = terms[0]
-        ctx.factor, ctx.counts, ctx.format = factor, counts, memory_format(first)  # type: ignore[attr-defined]
+    def forward(factor: int, counts: tuple[int, ...], *terms: Tensor) -> Tensor:
+        first, left = terms[0], iter(terms)
         size = (*first.shape[:2], *(factor * side for side in first.shape[2:]))
-        y = torch.empty(size, dtype=first.dtype, device=first.device, memory_format=ctx.format)  # type: ignore[attr-defined]
-        left = iter(terms)
-        for view, count in zip(views(y, factor), counts, strict=True):
-            if count == 1:
-                view.copy_(next(left))
-            else:
-                torch.add(next(left), next(left), out=view)
-                for _ in range(count - 2):
-                    view.add_(next(left))
+        y = torch.empty(size, dtype=first.dtype, device=first.device, memory_format=memory_format(first))
+        parts = [list(itertools.islice(left, count)) for count in counts]
+        if factor == 2 and y.is_contiguous() and y.dtype in (torch.float32, torch.float64):
+            _write_pairs(y, parts)
+        else:
+            for view, added in zip(views(y, factor), parts, strict=True):
+                _write(view, added)
         return y
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        parts = _Deinterleave.apply(grad, ctx.factor, ctx.format)  # type: ignore[attr-defined]
-        repeated = (itertools.repeat(part, count) for part, count in zip(parts, ctx.counts, strict=True))  # type: ignore[attr-defined]
-        return None, None, *itertools.chain(*repeated)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.factor, ctx.counts, first, *_ = inputs
+        ctx.format = memory_format(first)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        parts = _Deinterleave.apply(grad, ctx.factor, ctx.format)
+        return None, None, *(part for part, count in zip(parts, ctx.counts, strict=True) for _ in range(count))
 
 
 class _Deinterleave(torch.autograd.Function):
     """The transpose of interleaving; a function of its own so that gradients of gradients exist."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, y: Tensor, factor: int, format_: torch.memory_format) -> tuple[Tensor, ...]:
-        ctx.factor = factor  # type: ignore[attr-defined]
+    def forward(y: Tensor, factor: int, format_: torch.memory_format) -> tuple[Tensor, ...]:
         return tuple(view.clone(memory_format=format_) for view in views(y, factor))
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return interleave([[grad] for grad in grads], ctx.factor), None, None  # type: ignore[attr-defined]
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.factor = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return interleave([[grad] for grad in grads], ctx.factor), None, None
+
+
+def _write(view: Tensor, terms: list[Tensor]) -> None:
+    """Write the sum of `terms` into `view`."""
+    if len(terms) == 1:
+        view.copy_(terms[0])
+    else:
+        torch.add(*terms[:2], out=view)
+        for term in terms[2:]:
+            view.add_(term)
+
+
+def _write_pairs(y: Tensor, parts: list[list[Tensor]]) -> None:
+    """Write the sums of `parts`, one a phase, into the contiguous output `y` of factor 2.
+
+    Two phases that alternate along the last dimension are the real and imaginary parts of complex numbers: written
+    together, each cache line of the output is touched once and not twice.
+    """
+    numbers = torch.view_as_complex(y.unflatten(-1, (-1, 2)))
+    rows = [numbers[(*place(row, 2), slice(None))] for row in phases(y.ndim - 3, 2)]
+    for row, real, imaginary in zip(rows, parts[::2], parts[1::2], strict=True):
+        torch.complex(sum(real[1:], real[0]), sum(imaginary[1:], imaginary[0]), out=row)

@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from bench.layers.base import UpsamplingLayer
-from bench.layers.pixel_dcl import IPixelDCL, PhaseSchedule, PhaseStep, SharedStep, _key, released
+from bench.layers.pixel_dcl import IPixelDCL, PhaseSchedule
+from bench.layers.schedule import released
+from bench.layers.steps import PhaseStep, SharedStep, residue_key
 
 
 def load_released(layer: UpsamplingLayer, arrays: Mapping[str, NDArray[np.floating]]) -> None:
@@ -32,10 +34,10 @@ def load_released(layer: UpsamplingLayer, arrays: Mapping[str, NDArray[np.floati
     if len(arrays) != len(layer.steps):
         raise ValueError(f"{len(layer.steps)} arrays are needed, one a step; got {', '.join(sorted(arrays)) or 'none'}")
     loaded: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
-    for (name, array), step in zip(sorted(arrays.items()), layer.steps, strict=True):
+    for (name, array), step in zip(sorted(arrays.items()), layer.step_modules(), strict=True):
         kernel = torch.as_tensor(np.moveaxis(array, (-1, -2), (0, 1)).copy())
         if isinstance(step, SharedStep):
-            loaded += _shared(name, kernel, step)
+            loaded += _shared(name, kernel, step, layer)
         else:
             loaded.append(_own(name, kernel, step, layer))
     with torch.no_grad():
@@ -54,17 +56,11 @@ def _own(
     return step.weight, kernel
 
 
-def _shared(name: str, kernel: torch.Tensor, step: SharedStep) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    half = len(step.reach) // 2
-    channels = next(iter(step.weights.values())).shape[0]
-    _check(name, kernel, (channels, channels, *[len(step.reach)] * (kernel.ndim - 2)))
-    pairs = []
-    for residue in {residue for _, _, residue in step.pairs()}:
-        part = kernel
-        for axis, taps in enumerate(step.taps(residue)):
-            part = part.index_select(2 + axis, torch.tensor(taps) + half)
-        pairs.append((step.weights[_key(residue)], part))
-    return pairs
+def _shared(
+    name: str, kernel: torch.Tensor, step: SharedStep, layer: PhaseSchedule
+) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
+    _check(name, kernel, (layer.out_channels, layer.out_channels, *[layer.kernel] * layer.dims))
+    return [(step.weights[residue_key(residue)], kernel[step.kernel_slices(residue)]) for residue in step.residues()]
 
 
 def _check(name: str, kernel: torch.Tensor, expected: tuple[int, ...]) -> None:

@@ -1,0 +1,134 @@
+"""Time one form of a layer against another: `python -m bench.layers.benchmark_forms pixel_dcl pixel_dcl:published`.
+
+A form is a layer's name, with options after a colon: `pixel_dcl:published`, `transposed_conv:kernel=3`. Each process
+times one form on all shapes; the two forms take turns, process by process, because rounds inside one are not replicates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bench.layers import build
+
+SHAPES = [(32, 128, 4), (64, 64, 4), (128, 32, 4), (256, 16, 8)]  # channels, side, batch
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+Times = dict[str, list[float]]  # "forward" and "training": seconds, one a shape
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the forms are run: memory format, precision, threads, rounds in each process."""
+
+    memory_format: str
+    bf16: bool
+    threads: int
+    rounds: int
+
+
+def layer_for(form: str, channels: int) -> torch.nn.Module:
+    """The 2-D, x2 layer a form names. Raises UserError for an unknown name or option."""
+    name, _, text = form.partition(":")
+    pairs = [pair.split("=") if "=" in pair else ["implementation", pair] for pair in text.split(",") if pair]
+    options = {key: int(value) if value.isdigit() else value for key, value in pairs}
+    return build(name, channels, channels, **options)
+
+
+def measure(form: str, setting: Setting) -> Times:
+    """Seconds of a forward pass without gradients, and of a forward and backward pass, for each shape."""
+    torch.set_num_threads(setting.threads)
+    layout = FORMATS[setting.memory_format]
+    times: Times = {"forward": [], "training": []}
+    for channels, side, batch in SHAPES:
+        layer = layer_for(form, channels).to(memory_format=layout)
+        x = torch.randn(batch, channels, side, side).contiguous(memory_format=layout).requires_grad_()
+        direction = torch.randn(batch, channels, 2 * side, 2 * side).contiguous(memory_format=layout)
+        with torch.autocast("cpu", torch.bfloat16, enabled=setting.bf16):
+            with torch.no_grad():
+                times["forward"].append(best_seconds(lambda: layer(x), setting.rounds))  # noqa: B023
+            direction = direction.to(layer(x).dtype)
+            times["training"].append(best_seconds(lambda: train(layer, x, direction), setting.rounds))  # noqa: B023
+    return times
+
+
+def train(layer: torch.nn.Module, x: torch.Tensor, direction: torch.Tensor) -> None:
+    """One forward and backward pass; the gradients are dropped."""
+    torch.autograd.grad(layer(x), [x, *layer.parameters()], direction)
+
+
+def best_seconds(function: Callable[[], object], rounds: int) -> float:
+    """The fastest of `rounds` calls after two that are not counted: the one least disturbed by the rest of the machine."""
+    seconds = []
+    for _ in range(rounds + 2):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[2:])
+
+
+def allocator_peak(function: Callable[[], object]) -> int:
+    """Bytes that `function` holds at most, beyond those held before it; CPU, byte-identical over repeats."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        function()
+    events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    held = peak = 0
+    for _, change in changes:
+        held += change
+        peak = max(peak, held)
+    return peak
+
+
+def in_fresh_process(form: str, setting: Setting) -> Times:
+    """`measure` in a process of its own. Raises CalledProcessError when it fails."""
+    command = [sys.executable, "-m", "bench.layers.benchmark_forms", form, "--one", json.dumps(vars(setting))]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(forms: Sequence[str], setting: Setting, processes: int) -> None:
+    """Print the first form's time over the second's: median of the processes for each shape, geometric mean, range."""
+    runs = [[in_fresh_process(form, setting) for form in forms] for _ in range(processes)]
+    for kind in ("forward", "training"):
+        ratios = [[a / b for a, b in zip(first[kind], second[kind], strict=True)] for first, second in runs]
+        shapes = [statistics.median(shape) for shape in zip(*ratios, strict=True)]
+        means = sorted(map(geometric_mean, ratios))
+        print(
+            f"{forms[0]} / {forms[1]}, {kind}, {setting.memory_format}, {'bf16' if setting.bf16 else 'fp32'}: "
+            f"{geometric_mean(shapes):.3f} (processes {means[0]:.3f} to {means[-1]:.3f}; "
+            f"shapes {', '.join(f'{ratio:.2f}' for ratio in shapes)})",
+            flush=True,
+        )
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("forms", nargs="+", metavar="FORM")
+    parser.add_argument("--memory-format", choices=FORMATS, default="contiguous")
+    parser.add_argument("--bf16", action="store_true", help="under autocast")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=7)
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.forms[0], Setting(**arguments.one))))
+        return
+    setting = Setting(arguments.memory_format, arguments.bf16, arguments.threads, arguments.rounds)
+    compare(arguments.forms, setting, arguments.processes)
+
+
+if __name__ == "__main__":
+    main()

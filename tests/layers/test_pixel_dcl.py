@@ -1,0 +1,139 @@
+"""The PixelDCL family: the lean form against the published one, its schedules, options and known defects."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.layers import build
+from bench.layers.benchmark_forms import allocator_peak, train
+from bench.layers.phases import interleave, phases, views
+from bench.layers.schedule import SCHEDULES
+
+FAMILY = pytest.mark.parametrize("name", ["pixel_dcl", "ipixel_dcl"])
+SHAPES = [(1, 2, 3), (1, 3, 5), (2, 2, 3), (2, 2, 5), (2, 3, 3), (2, 4, 3), (3, 2, 3), (3, 2, 5)]
+
+
+def twins(name: str, **options: object) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """The lean layer and the published one with the same weights, in double."""
+    torch.manual_seed(0)
+    lean, published = (build(name, 3, 2, implementation=form, **options) for form in ("lean", "published"))
+    published.load_state_dict(lean.state_dict())
+    return lean.double(), published.double()
+
+
+def gradients(layer: torch.nn.Module, x: Tensor) -> list[Tensor]:
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+    return [y, x.grad, *(p.grad for p in layer.parameters())]
+
+
+@FAMILY
+@pytest.mark.parametrize(("dims", "factor", "kernel"), SHAPES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_lean_equals_published(name, dims, factor, kernel, schedule):
+    lean, published = twins(name, dims=dims, factor=factor, kernel=kernel, schedule=schedule)
+    x = torch.randn(2, 3, *(4, 3, 2)[:dims], dtype=torch.double)
+    torch.testing.assert_close(gradients(lean, x), gradients(published, x))
+
+
+@FAMILY
+@pytest.mark.parametrize("activation", ["relu", "elu", "gelu", "silu"])
+def test_activation_is_between_phases_only(name, activation):
+    lean, published = twins(name, activation=activation)
+    linear = build(name, 3, 2).double()
+    linear.load_state_dict(lean.state_dict())
+    x = torch.randn(2, 3, 5, 4, dtype=torch.double)
+    torch.testing.assert_close(gradients(lean, x), gradients(published, x))
+    same = [torch.allclose(a, b) for a, b in zip(views(lean(x), 2), views(linear(x), 2), strict=True)]
+    assert same == [True, False, False, False]
+
+
+@FAMILY
+def test_gradients_have_gradients(name):
+    layer = build(name, 2, 2).double()
+    x = torch.randn(1, 2, 3, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradgradcheck(layer, (x,), fast_mode=True)
+
+
+def test_sequential_is_the_equations_of_the_paper():
+    """F1 = c(F_in), F2 = c(F1), F3 = c([F1, F2]), F4 = c([F1, F2, F3]); the input variant sees F_in each time."""
+    x = torch.randn(1, 3, 4, 5)
+    for name, first in (("pixel_dcl", []), ("ipixel_dcl", [x])):
+        layer = build(name, 3, 2, schedule="sequential")
+        made: list[Tensor] = []
+        for step in layer.steps:
+            seen = [*first, *made] if made else [x]
+            made.append(torch.nn.functional.conv2d(torch.cat(seen, 1), step.weight, padding=1))
+        f1, f2, f3, f4 = made
+        torch.testing.assert_close(layer(x), interleave([[f1], [f4], [f3], [f2]], 2))
+
+
+@pytest.mark.parametrize(("dims", "factor"), list(itertools.product((1, 2, 3), (2, 3, 4))))
+@pytest.mark.parametrize("input_always", [False, True])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_makes_each_phase_once_from_earlier_ones(schedule, input_always, dims, factor):
+    steps = SCHEDULES[schedule](dims, factor, input_always=input_always)
+    made: set[tuple[int, ...]] = set()
+    for step in steps:
+        assert made.issuperset(step.sees)
+        assert made.isdisjoint(step.makes)
+        made.update(step.makes)
+    assert made == set(phases(dims, factor))
+
+
+def test_arithmetic_of_the_released_layers():
+    """In C^2 multiply-adds an input pixel: 26 lean and 54 as published for PixelDCL, 81 for iPixelDCL."""
+    costs = {
+        (name, form): build(name, 10, 10, implementation=form).multiply_adds() / 100
+        for name in ("pixel_dcl", "ipixel_dcl")
+        for form in ("lean", "published")
+    }
+    assert costs == {
+        ("pixel_dcl", "lean"): 26,
+        ("pixel_dcl", "published"): 54,
+        ("ipixel_dcl", "lean"): 81,
+        ("ipixel_dcl", "published"): 81,
+    }
+
+
+def phase_deviations(init: str) -> list[float]:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        y = build("pixel_dcl", 64, 64, init=init)(torch.randn(4, 64, 32, 32))[..., 4:-4, 4:-4]
+    return [view.std().item() for view in views(y, 2)]
+
+
+def test_the_released_initialisation_starts_as_a_checkerboard():
+    """The authors' masked kernel starts with deviation 1 where the others start with Xavier."""
+    f1, f4, f3, f2 = phase_deviations("released")
+    assert min(f3, f4) > 10 * max(f1, f2)
+    equal = phase_deviations("equal")
+    assert max(equal) < 1.03 * min(equal)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_interleave_puts_phases_in_their_places(dims, factor, dtype):
+    terms = [[torch.randn(2, 3, *(2, 3, 4)[:dims]).to(dtype) for _ in range(3)] for _ in range(factor**dims)]
+    y = interleave(terms, factor)
+    for view, (a, b, c) in zip(views(y, factor), terms, strict=True):
+        assert torch.equal(view, a + b + c)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_lean_form_holds_at_most_three_fifths_of_the_memory(layout, training):
+    def peak(form: str) -> int:
+        layer = build("pixel_dcl", 16, 16, implementation=form).to(memory_format=layout)
+        x = torch.randn(2, 16, 32, 32).contiguous(memory_format=layout)
+        direction = torch.randn(2, 16, 64, 64).contiguous(memory_format=layout)
+        with torch.set_grad_enabled(training):
+            return allocator_peak(lambda: train(layer, x.requires_grad_(), direction) if training else layer(x))
+
+    assert peak("lean") <= 0.6 * peak("published")
