@@ -58,6 +58,8 @@ class SharedStep(nn.Module):
     def __init__(self, step: Step, in_channels: int, out_channels: int, *, dims: int, factor: int, kernel: int) -> None:
         super().__init__()
         self.step, self.conv, self.factor, self.kernel = step, CONV[dims], factor, kernel
+        if not all(all(self.taps(residue)) for residue in self.residues()):
+            raise ValueError(f"kernel {kernel} has no tap between some phases; it must be larger")
         self.weights = nn.ParameterDict(
             {
                 residue_key(residue): nn.Parameter(

@@ -15,6 +15,7 @@ MISSING = "missing"
 def load_frame(root: Path) -> pd.DataFrame:
     """Columns: experiment, cell, outcome, reason, the flattened settings, metric, value, unit, better, varies.
 
+    `layer` is the layer's name and those of its options that differ within the grid: "transposed_conv kernel=3".
     A cell that failed or has no result is one row whose metric is None and value NaN: never a gap.
     Raises UserError if `root` is no results folder or a file in it is damaged.
     """
@@ -39,7 +40,21 @@ def load_frame(root: Path) -> pd.DataFrame:
     for column in ("value", "unit", "better", "varies"):
         if column not in frame:
             frame[column] = None
-    return frame.assign(value=frame["value"].astype(float))
+    return frame.assign(value=frame["value"].astype(float), layer=_layer_labels(frame))
+
+
+def _layer_labels(frame: pd.DataFrame) -> pd.Series:
+    labels = frame["layer"].copy()
+    for _, part in frame.groupby("layer", sort=False):
+        options = [key for key in part if key.startswith("layer.") and part[key].astype(str).nunique() > 1]
+        for key in options:
+            labels[part.index] += " " + key.removeprefix("layer.") + "=" + part[key].map(_plain)
+    return labels
+
+
+def _plain(value: object) -> str:
+    """A whole number that a column with gaps has made a float is written as the whole number it was."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def write_frame(frame: pd.DataFrame, root: Path) -> None:

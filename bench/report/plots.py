@@ -16,7 +16,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from bench.report.statistics import estimate
-from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, figure_style, marker, new_figure
+from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, figure_style, line, marker, new_figure
 from bench.report.tables import NOT_SETTINGS, REPLICATES, scale
 from bench.run.grid import FigureSpec
 from bench.run.store import Store
@@ -147,7 +147,8 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         for layer, archives in found.items():
             curves = np.array([10 * np.log10(cut(a["spectrum"]) / cut(a["spectrum_real"])) for a in archives])
             frequency = np.arange(curves.shape[1]) / (2 * (curves.shape[1] - 1))
-            axes.plot(frequency[1:], curves.mean(0)[1:], color=colour(layer), label=layer, linewidth=1.4)
+            style: Any = {"color": colour(layer), "linestyle": line(layer, list(found))}
+            axes.plot(frequency[1:], curves.mean(0)[1:], label=layer, linewidth=1.4, **style)
             axes.fill_between(
                 frequency[1:], curves.min(0)[1:], curves.max(0)[1:], color=colour(layer), alpha=0.15, linewidth=0
             )

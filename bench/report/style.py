@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,9 +21,18 @@ CLASSES = ("#2C5F8A", "#D8C98F", "#7FD0E8", "#A0522D", "#6B8E23", "#F2A65A",
 VOID_COLOUR = "#FFFFFF"
 
 
+LINES = ("-", "--", ":", "-.", (0, (3, 1, 1, 1, 1, 1)))  # variants of one layer, told apart where lines are drawn
+
+
 def colour(layer: str) -> str:
-    """By the layer's place in the registry, so that it is the same in every picture of every run."""
+    """By the place in the registry of the name that a layer's label begins with: the same in every picture."""
     return COLOURS[_place(layer) % len(COLOURS)]
+
+
+def line(layer: str, layers: Sequence[str]) -> Any:
+    """Solid for the first of the labels that share a name, then the next pattern for the next."""
+    kin = [label for label in layers if label.split()[0] == layer.split()[0]]
+    return LINES[kin.index(layer) % len(LINES)]
 
 
 def marker(layer: str) -> str:
@@ -33,8 +42,8 @@ def marker(layer: str) -> str:
 
 
 def _place(layer: str) -> int:
-    names = list(LAYERS)
-    return names.index(layer) if layer in names else len(names)
+    names, name = list(LAYERS), layer.split()[0]
+    return names.index(name) if name in names else len(names)
 
 
 @contextmanager

@@ -182,3 +182,13 @@ def test_the_page_shows_all_of_it(finished: Path) -> None:
     assert "figures/masks.png" in page
     grid = json.loads((finished / "grid.json").read_text())
     assert len(grid["experiments"][0]["cells"]) == 4
+
+
+def test_layers_that_differ_in_an_option_have_labels_of_their_own(copy: Path) -> None:
+    grid = json.loads((copy / "grid.json").read_text())
+    cells = grid["experiments"][0]["cells"]
+    cells.append({**cells[0], "layer": {**cells[0]["layer"], "kernel": 3}})
+    (copy / "grid.json").write_text(json.dumps(grid))
+    labels = set(load_frame(copy)["layer"])
+    assert labels == {"transposed_conv kernel=4", "transposed_conv kernel=3", "pixel_dcl"}
+    assert colour("transposed_conv kernel=3") == colour("transposed_conv")
