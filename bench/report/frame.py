@@ -46,7 +46,7 @@ def load_frame(root: Path) -> pd.DataFrame:
 def _layer_labels(frame: pd.DataFrame) -> pd.Series:
     labels = frame["layer"].copy()
     for _, part in frame.groupby("layer", sort=False):
-        options = [key for key in part if key.startswith("layer.") and part[key].astype(str).nunique() > 1]
+        options = [key for key in map(str, part) if key.startswith("layer.") and part[key].astype(str).nunique() > 1]
         for key in options:
             labels[part.index] += " " + key.removeprefix("layer.") + "=" + part[key].map(_plain)
     return labels
