@@ -20,8 +20,10 @@ RESULT, ARRAYS = "result.json", "arrays.npz"
 ORPHANED = 75  # exit status after the driver is gone
 
 
-def main(stream: TextIO = sys.stdin) -> None:
+def main() -> None:
     """Read {"cell", "folder", "data"} from one line, write RESULT and, if there are any, ARRAYS into the folder."""
+    # a descriptor of its own: who captures standard input, as pytest does, must not look like the driver's end
+    stream = os.fdopen(os.dup(sys.stdin.fileno()))
     request = json.loads(stream.readline())
     threading.Thread(target=_die_with_driver, args=(stream,), daemon=True).start()
     folder = Path(request["folder"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -50,8 +51,10 @@ def time_interleaved(
     plan = Plan(steps, rounds, order)
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        arguments = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(ROUNDS_FILE.parent)]
-        status = pytest.main(["-q", *arguments, "--benchmark-disable-gc", str(ROUNDS_FILE)], plugins=[plan])
+        arguments = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(ROUNDS_FILE.parent)]
+        status = pytest.main(
+            ["-q", "--capture=no", *arguments, "--benchmark-disable-gc", str(ROUNDS_FILE)], plugins=[plan]
+        )
     if status != pytest.ExitCode.OK:
         raise RuntimeError(f"timing ended with pytest status {status!r}:\n{output.getvalue()}")
     return plan.samples

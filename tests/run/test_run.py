@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -149,3 +150,22 @@ def test_a_stale_cell_is_run_again(tmp_path: Path, finished: Path, tiny: Path, u
     victim.write_text(json.dumps({**json.loads(victim.read_text()), "fingerprint": "of older source"}))
     assert upbench("status", "out").stdout.split()[-2:-1] == ["1"], "counted as stale"
     assert "1 cells to run, 3 already there" in upbench("run", tiny, "--out", "out", "--dry-run").stdout
+
+
+def test_a_worker_outlives_whoever_takes_its_standard_input(tmp_path: Path) -> None:
+    """The worker watches a copy of its standard input; the original may be replaced while it runs."""
+    program = (
+        "import io, os, sys, threading, time; from bench.run import worker;"
+        "worker.attempt = lambda *_: (os.dup2(os.open(os.devnull, os.O_RDONLY), 0), time.sleep(0.5), {})[2];"
+        "worker.main()"
+    )
+    cell = {"task": {"name": "speed"}, "model": {"name": "single"}, "layer": {"name": "pixel_dcl"}, "data": None}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, env=environment(), cwd=tmp_path, text=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"cell": cell, "folder": str(tmp_path), "data": None}) + "\n")
+    process.stdin.flush()
+    assert process.wait(30) == 0
+    process.stdin.close()
+    assert (tmp_path / "result.json").read_text() == "{}"
