@@ -36,11 +36,12 @@ def load_frame(root: Path) -> pd.DataFrame:
             }
             measured = [measurement.model_dump() for measurement in record.measurements] if record else []
             rows += [known | measurement for measurement in measured or [{"metric": None}]]
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, dtype=object)  # or gaps would turn whole numbers into fractions
     for column in ("value", "unit", "better", "varies"):
         if column not in frame:
             frame[column] = None
-    return frame.assign(value=frame["value"].astype(float), layer=_layer_labels(frame))
+    numbers = {column: frame[column].astype(float) for column in ("value", "duration")}
+    return frame.assign(**numbers, layer=_layer_labels(frame))
 
 
 def _layer_labels(frame: pd.DataFrame) -> pd.Series:
@@ -48,13 +49,8 @@ def _layer_labels(frame: pd.DataFrame) -> pd.Series:
     for _, part in frame.groupby("layer", sort=False):
         options = [key for key in map(str, part) if key.startswith("layer.") and part[key].astype(str).nunique() > 1]
         for key in options:
-            labels[part.index] += " " + key.removeprefix("layer.") + "=" + part[key].map(_plain)
+            labels[part.index] += " " + key.removeprefix("layer.") + "=" + part[key].map(str)
     return labels
-
-
-def _plain(value: object) -> str:
-    """A whole number that a column with gaps has made a float is written as the whole number it was."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def write_frame(frame: pd.DataFrame, root: Path) -> None:
@@ -62,5 +58,6 @@ def write_frame(frame: pd.DataFrame, root: Path) -> None:
     plain = frame.copy()
     for column in plain.columns[plain.map(lambda value: isinstance(value, (list, dict))).any()]:
         plain[column] = plain[column].map(str)
+    plain = plain.convert_dtypes()
     plain.to_parquet(root / "frame.parquet", index=False)
     plain.to_csv(root / "frame.csv", index=False)

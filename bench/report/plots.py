@@ -48,10 +48,9 @@ def tradeoff(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         style: Any = {"color": colour(layer), "marker": marker(layer)}
         pairs = pd.concat([across, up], axis=1, join="inner").to_numpy()
         axes.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.35, linewidths=0, **style)
-        axes.errorbar(
-            ours.mean, theirs.mean, xerr=np.nan_to_num(ours.half_width), yerr=np.nan_to_num(theirs.half_width),
-            markersize=9, capsize=3, linewidth=1.4, linestyle="none", label=layer, **style,
-        )  # fmt: skip
+        axes.plot(ours.mean, theirs.mean, markersize=9, linestyle="none", label=layer, **style)
+        bars = {"xerr": np.nan_to_num(ours.half_width), "yerr": np.nan_to_num(theirs.half_width)}
+        axes.errorbar(ours.mean, theirs.mean, **bars, fmt="none", capsize=3, elinewidth=1.4, color=colour(layer))
     axes.set_xlabel(_axis_label(spec.x, x))
     axes.set_ylabel(_axis_label(spec.y, y))
     axes.margins(0.12)
@@ -65,6 +64,7 @@ def lines(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     keys = _varied(part)
     if not keys:
         raise NothingToDraw(f"figure {spec.name!r}: nothing but layer and seed varies in {spec.y!r}")
+    part = part.sort_values(keys, kind="stable")
     labels = _setting_labels(part, keys)
     order = list(dict.fromkeys(labels))
     figure = new_figure(max(6.4, 1.6 * len(order)), 4.4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 
 import pandas as pd
@@ -64,15 +65,27 @@ def summarise(frame: pd.DataFrame, spec: TableSpec) -> Summary:
             str(row): group.groupby("seed", sort=True)["value"].mean()
             for row, group in measured.groupby("row", sort=False)
         }
-        ranking = rank(samples, better, exact=varies == "never")
+        best, tied = _rank_groups(samples, part, spec.rows, better, exact=varies == "never")
         columns.append(Column(name, unit, better, varies))
         for row, group in part.groupby("row", sort=False):
             values = samples.get(str(row), pd.Series(dtype=float))
             lost = group["seed"].nunique() - len(values)
-            entries[str(row)][name] = Entry(
-                estimate(values.tolist()), lost, best=row == ranking.best, tied=row in ranking.tied
-            )
+            entries[str(row)][name] = Entry(estimate(values.tolist()), lost, best=row in best, tied=row in tied)
     return Summary(spec, tuple(columns), entries)
+
+
+def _rank_groups(
+    samples: dict[str, pd.Series], part: pd.DataFrame, rows: list[str], better: str, *, exact: bool
+) -> tuple[set[str], set[str]]:
+    """Best and tied rows among those that differ in nothing but the layer."""
+    others = [key for key in rows if key != "layer" and key in part]
+    groups = part.groupby(part[others].astype(str).agg(" ".join, axis=1) if others else lambda _: "", sort=False)
+    best, tied = set[str](), set[str]()
+    for _, group in groups:
+        ranking = rank({row: samples[row] for row in group["row"].unique() if row in samples}, better, exact=exact)
+        best |= {ranking.best} if ranking.best else set()
+        tied |= ranking.tied
+    return best, tied
 
 
 def _labels(frame: pd.DataFrame, spec: TableSpec) -> list[str]:
@@ -110,10 +123,10 @@ SCALES = {
 
 
 def scale(unit: str, values: list[float]) -> tuple[float, str]:
-    """(divisor, unit) that brings the smallest of the values to at least 1, so that a column shares one unit."""
-    smallest = min((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
+    """(divisor, unit) that brings the median of the values to at least 1, so that a column shares one unit."""
+    middle = statistics.median([abs(value) for value in values if value and math.isfinite(value)] or [1.0])
     for divisor, name in SCALES.get(unit, []):
-        if smallest >= divisor:
+        if middle >= divisor:
             return divisor, name
     return SCALES[unit][-1] if unit in SCALES else (1.0, unit)
 
@@ -123,7 +136,8 @@ def number(value: float, half_width: float) -> str:
     if not math.isfinite(half_width) or half_width == 0:
         if value == round(value) and abs(value) < 1e15:
             return f"{int(value):,}"
-        return f"{value:#.4g}".rstrip(".")
+        decimals = max(0, 3 - math.floor(math.log10(abs(value))))
+        return f"{value:,.{decimals}f}"
     decimals = max(0, 1 - math.floor(math.log10(half_width)))
     return f"{value:,.{decimals}f} ± {half_width:,.{decimals}f}"
 
@@ -164,8 +178,8 @@ def note(summary: Summary) -> str:
     n = f"n = {counts.pop()}" if len(counts) == 1 else f"n = {min(counts, default=0)} to {max(counts, default=0)}"
     return (
         f"Mean ± half-width of the 95 % t interval over replicates, {n}; a figure without ± does not vary or was "
-        "taken once. Bold: best mean. ≈: not told apart from the best at the 5 % level (paired t-test over seeds, "
-        "Holm's correction within the column)."
+        "taken once. Bold: best mean among layers that differ in nothing else. ≈: not told apart from the best at the "
+        "5 % level (paired t-test over seeds, Holm's correction over the layers)."
     )
 
 
