@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from bench.registry import Registry
 
 if TYPE_CHECKING:
     from bench.layers.base import UpsamplingLayer
+    from bench.layers.drop_in import swap
     from bench.layers.released import load_released
 
-__all__ = ["LAYERS", "build", "load_released"]
+__all__ = ["LAYERS", "build", "load_released", "swap"]
 
 LAYERS = Registry(
     "layer",
@@ -19,9 +21,19 @@ LAYERS = Registry(
         "pixel_shuffle": "bench.layers.subpixel:SubPixelConv",
         "ipixel_dcl": "bench.layers.pixel_dcl:IPixelDCL",
         "pixel_dcl": "bench.layers.pixel_dcl:PixelDCL",
+        "nearest_conv": "bench.layers.resize:NearestConv",
+        "bilinear_conv": "bench.layers.resize:BilinearConv",
+        "bilinear_1x1": "bench.layers.resize:Bilinear1x1",
+        "bilinear_additive": "bench.layers.resize:BilinearAdditive",
+        "carafe": "bench.layers.carafe:Carafe",
+        "dysample": "bench.layers.dysample:DySample",
+        "independent_convs": "bench.layers.controls:IndependentConvs",
+        "matched": "bench.layers.controls:Matched",
     },
     given=("dims", "factor"),
 )
+
+ELSEWHERE = {"load_released": "bench.layers.released", "swap": "bench.layers.drop_in"}
 
 
 REFERENCE = "transposed_conv"  # what the others are given as a ratio to
@@ -42,8 +54,6 @@ def build(
 
 def __getattr__(name: str) -> Any:
     """Import what needs torch when it is first asked for, so that listing the layers does not."""
-    if name == "load_released":
-        from bench.layers.released import load_released
-
-        return load_released
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(ELSEWHERE[name]), name)

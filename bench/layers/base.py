@@ -20,6 +20,7 @@ class UpsamplingLayer(nn.Module):
 
     dims_supported: ClassVar[tuple[int, ...]] = (1, 2, 3)
     even_kernels: ClassVar[bool] = False
+    in_multiple: ClassVar[int] = 1  # of which in_channels must be a multiple
 
     def __init__(self, in_channels: int, out_channels: int, *, dims: int, factor: int, bias: bool) -> None:
         super().__init__()
@@ -40,6 +41,10 @@ class UpsamplingLayer(nn.Module):
             raise ValueError(f"{type(self).__name__} takes ({expected}), got {tuple(x.shape)}")
         y = self.upsample(x)
         return y if self.bias is None else y + self.bias.to(y.dtype).view(-1, *[1] * self.dims)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        raise TypeError(f"{type(self).__name__} does not define reset_parameters")
 
     def upsample(self, x: Tensor) -> Tensor:
         """The layer's linear map, without its bias."""

@@ -1,7 +1,7 @@
 """Time one form of a layer against another: `python -m bench.layers.benchmark_forms pixel_dcl pixel_dcl:published`.
 
 A form is a layer's name, with options after a colon: `pixel_dcl:published`, `transposed_conv:kernel=3`. Each process
-times one form on all shapes; the two forms take turns, process by process, because rounds inside one are not replicates.
+times one form on all shapes; the two take turns, process by process, because rounds inside one are not replicates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from bench.layers import build
 
 SHAPES = [(32, 128, 4), (64, 64, 4), (128, 32, 4), (256, 16, 8)]  # channels, side, batch
-FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+FORMATS: dict[str, Any] = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 Times = dict[str, list[float]]  # "forward" and "training": seconds, one a shape
 
 
@@ -35,11 +36,11 @@ class Setting:
     rounds: int
 
 
-def layer_for(form: str, channels: int) -> torch.nn.Module:
+def layer_for(form: str, channels: int) -> Any:
     """The 2-D, x2 layer a form names. Raises UserError for an unknown name or option."""
     name, _, text = form.partition(":")
     pairs = [pair.split("=") if "=" in pair else ["implementation", pair] for pair in text.split(",") if pair]
-    options = {key: int(value) if value.isdigit() else value for key, value in pairs}
+    options: dict[str, Any] = {key: int(value) if value.isdigit() else value for key, value in pairs}
     return build(name, channels, channels, **options)
 
 
@@ -66,7 +67,7 @@ def train(layer: torch.nn.Module, x: torch.Tensor, direction: torch.Tensor) -> N
 
 
 def best_seconds(function: Callable[[], object], rounds: int) -> float:
-    """The fastest of `rounds` calls after two that are not counted: the one least disturbed by the rest of the machine."""
+    """The fastest of `rounds` calls, the one least disturbed, after two that are not counted."""
     seconds = []
     for _ in range(rounds + 2):
         start = time.perf_counter()
@@ -79,7 +80,7 @@ def allocator_peak(function: Callable[[], object]) -> int:
     """Bytes that `function` holds at most, beyond those held before it; CPU, byte-identical over repeats."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         function()
-    events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]
+    events = profile.profiler.kineto_results.events()
     changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
     held = peak = 0
     for _, change in changes:

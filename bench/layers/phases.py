@@ -41,10 +41,9 @@ def shuffle(y: Tensor, factor: int) -> Tensor:
 
 
 def memory_format(x: Tensor) -> torch.memory_format:
-    """The channels-last format of `x`, if it has that one only, else the contiguous format."""
-    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
-    if last and x.is_contiguous(memory_format=last) and not x.is_contiguous():
-        return last
+    """The channels-last format if the channels of `x` lie next to each other, as in a slice of them; or contiguous."""
+    if x.shape[1] > 1 and x.stride(1) == 1 and not x.is_contiguous():
+        return {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim, torch.contiguous_format)
     return torch.contiguous_format
 
 
