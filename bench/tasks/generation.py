@@ -97,7 +97,9 @@ class Generation:
         chosen = np.random.default_rng(0).permutation(len(data.test.images))[: self.samples]
         real = data.test.images[chosen]
         with torch.inference_mode(), autocast(cell):
-            posterior = [network(to_input(chunk, cell))[1:] for chunk in images[:: max(1, len(images) // ENCODED)].split(CHUNK)]
+            posterior = [
+                network(to_input(chunk, cell))[1:] for chunk in images[:: max(1, len(images) // ENCODED)].split(CHUNK)
+            ]
             mean, log_variance = (torch.cat(part) for part in zip(*posterior, strict=True))
             generator = torch.Generator().manual_seed(cell.seed)
             codes = draw_codes(mean, log_variance.exp(), self.samples, generator).to(cell.device)

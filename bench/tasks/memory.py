@@ -9,7 +9,11 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def allocator_peak(step: Callable[[], object], device: str) -> int:
-    """Bytes that `step` holds at its highest moment beyond what was held before it; `step` is run once to warm up."""
+    """Bytes that `step` holds at its highest moment beyond what was held before it; `step` is run once to warm up.
+
+    On the CPU `step` must free nothing that was allocated before it: the profiler books such a block by its address,
+    with whatever size it last saw there, and the peak would vary.
+    """
     step()
     if device == "cuda":
         torch.cuda.synchronize()

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cell import Cell, Spec
 from bench.layers import LAYERS, REFERENCE
+from bench.layers.base import UpsamplingLayer
 from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network, check_positive
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
@@ -104,23 +105,38 @@ def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], Non
     x = x.clone().requires_grad_(getattr(network, "role", "") == "layer")
 
     def step() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        x.grad = None
         with autocast(cell):
             outputs = network(x)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         torch.stack([output.float().square().mean() for output in outputs]).sum().backward()
         optimiser.step()
+        # at the end and not the beginning, so that a step frees nothing but what it allocated: see allocator_peak
+        optimiser.zero_grad(set_to_none=True)
+        x.grad = None
         _synchronise(cell)
 
     return step
 
 
 def forward_flops(network: nn.Module, x: Tensor) -> int:
-    """FLOPs of one forward pass, a multiply-add counted as two; what is not a convolution or matrix product is 0."""
+    """FLOPs of one forward pass, a multiply-add counted as two.
+
+    Convolutions and matrix products are counted as they run, what up-sampling layers do besides by their own formula;
+    normalisation, activation and pooling count as 0.
+    """
+    uncounted = 0
+
+    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal uncounted
+        if isinstance(layer, UpsamplingLayer):
+            uncounted += 2 * layer.uncounted_multiply_adds() * inputs[0][:, 0].numel()
+
+    hooks = [module.register_forward_hook(add) for module in network.modules() if isinstance(module, UpsamplingLayer)]
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network.eval()(x)
-    return counter.get_total_flops()
+    for hook in hooks:
+        hook.remove()
+    return counter.get_total_flops() + uncounted
 
 
 def _synchronise(cell: Cell) -> None:

@@ -11,24 +11,24 @@ from bench.errors import UserError
 from bench.layers import LAYERS, build
 from bench.models import MODELS
 
-SMALL = {"channels": 2}
+SMALL = {"channels": 8}
 
 
 def make(model: str, layer: str, size: int = 32, **options: object) -> torch.nn.Module:
     torch.manual_seed(0)
     known = MODELS.options(model)
     options = {key: value for key, value in {**SMALL, **options}.items() if key in known}
-    return MODELS.build(model, partial(build, layer), 3, 4, size, **options)
+    colours = 8 if MODELS.get(model).role == "layer" else 3
+    return MODELS.build(model, partial(build, layer), colours, 4, size, **options)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_network_takes_every_layer(model: str, layer: str) -> None:
     network = make(model, layer)
-    x = torch.rand(2, 3, 32, 32)
-    output = network(x)
+    scale, colours = (2, 8) if MODELS.get(model).role == "layer" else (1, 3)
+    output = network(torch.rand(2, colours, 32, 32))
     output = output[0] if isinstance(output, tuple) else output
-    scale = 2 if MODELS.get(model).role == "layer" else 1
     assert output.shape == (2, 4, 32 * scale, 32 * scale)
     output.square().mean().backward()
     for name, parameter in network.named_parameters():
