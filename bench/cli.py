@@ -84,10 +84,9 @@ def list_() -> None:
             component = registry.get(name)
             described = getattr(component, "compute", component)
             summary = " ".join((described.__doc__ or "").split("\n\n")[0].split())
-            options = {} if registry is METRICS else registry.options(name)
-            table.add_row(
-                name, escape(summary), escape(", ".join(f"{key} = {value}" for key, value in options.items()))
-            )
+            choices = {} if registry is METRICS else registry.choices(name)
+            options = ", ".join(f"{key} = {' | '.join(map(str, values))}" for key, values in choices.items())
+            table.add_row(name, escape(summary), escape(options))
         console.print(table)
         console.print()
 

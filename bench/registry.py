@@ -56,6 +56,14 @@ class Registry(Mapping[str, str]):
         """The options of `name` and their defaults."""
         return {key: field.default for key, field in self._model(name, where).model_fields.items()}
 
+    def choices(self, name: str) -> dict[str, list[Any]]:
+        """The options of `name` as lists: the default first, then the other allowed values where they are listed."""
+        listed = {key: typing.get_args(field.annotation) for key, field in self._model(name, "").model_fields.items()}
+        return {
+            key: [default, *(value for value in listed[key] if isinstance(value, str) and value != default)]
+            for key, default in self.options(name).items()
+        }
+
     def complete(self, name: str, options: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         """`options` checked against what `name` takes, with its defaults filled in, as plain JSON values.
 

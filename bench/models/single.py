@@ -10,7 +10,7 @@ from bench.models.base import Up
 
 
 class Single(nn.Module):
-    """(N, in_channels, H, W) -> (N, out_channels, 2H, 2W)."""
+    """The layer alone: (N, in_channels, H, W) -> (N, out_channels, 2H, 2W)."""
 
     role: ClassVar[str] = "layer"
 

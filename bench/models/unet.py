@@ -12,7 +12,7 @@ from bench.models.base import Up, check_size, conv_block
 
 
 class UNet(nn.Module):
-    """(N, in_channels, size, size) -> logits (N, out_channels, size, size).
+    """U-Net with or without skip connections: (N, in_channels, size, size) -> logits (N, out_channels, size, size).
 
     depth levels joined by depth - 1 down and up blocks; the width starts at `channels` and doubles with each level.
     An up block is the up-sampling layer with as many channels out as in, then concatenation with the encoder's map of

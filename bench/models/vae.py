@@ -14,7 +14,9 @@ HALVINGS = 4
 
 
 class VAE(nn.Module):
-    """(N, in_channels, size, size) in [0, 1] -> (reconstruction of that shape, mean, log variance (N, latent)).
+    """Variational autoencoder whose decoder up-samples four times.
+
+    (N, in_channels, size, size) in [0, 1] -> (reconstruction of that shape, mean, log variance (N, latent)).
 
     Four stride-2 convolutions halve the image; four up-sampling layers, each followed by batch normalisation and ReLU,
     bring it back, and a 3x3 convolution makes the colours: linear, as befits a Gaussian likelihood; a sigmoid there
@@ -45,7 +47,7 @@ class VAE(nn.Module):
             *(layer for a, b in stages for layer in (up(a, b), nn.BatchNorm2d(b), nn.ReLU(inplace=True)))
         )
         self.head = nn.Conv2d(widths[0], out_channels, 3, padding=1)
-        nn.init.constant_(self.head.bias, 0.5)
+        nn.init.constant_(self.head.get_parameter("bias"), 0.5)
 
     def decode(self, code: Tensor) -> Tensor:
         """(N, latent) -> images (N, out_channels, size, size), meant for [0, 1] but not held to it."""
