@@ -36,7 +36,7 @@ def draw_dependencies(layer: UpsamplingLayer) -> Figure:
         axes.text(
             column[node], rows[node], label, ha="center", va="center", bbox={"boxstyle": "round", "facecolor": "white"}
         )
-    axes.set(xlim=(-0.5, max(column.values()) + 0.5), ylim=(min(rows.values()) - 0.7, max(rows.values()) + 0.7))
+    axes.set(xlim=(-0.5, max(column.values()) + 0.5), ylim=(min(rows.values()) - 1.3, max(rows.values()) + 0.7))
     axes.set_axis_off()
     return figure
 
