@@ -110,6 +110,36 @@ def compare(forms: Sequence[str], setting: Setting, processes: int) -> None:
         )
 
 
+def print_floor(form: str, setting: Setting) -> None:
+    """Print how far the forward pass of `form` is from its arithmetic and from writing its output once.
+
+    The floor is the multiply-adds at the better of two measured rates, of a matrix product and of a wide 3x3
+    convolution, and the output's bytes at the measured copy rate (read and written).
+    """
+    torch.set_num_threads(setting.threads)
+    a, image, kernel = torch.randn(2048, 2048), torch.randn(4, 128, 32, 32), torch.randn(512, 128, 3, 3)
+    flops = {
+        "matrix product": 2 * 2048**3 / best_seconds(lambda: a @ a, setting.rounds),
+        "3x3 convolution": 8
+        * 1024
+        * kernel.numel()
+        / best_seconds(lambda: torch.nn.functional.conv2d(image, kernel, padding=1), setting.rounds),
+    }
+    source, target = torch.randn(2**24), torch.empty(2**24)
+    copied = 2**26 / best_seconds(lambda: target.copy_(source), setting.rounds)
+    print(
+        ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in flops.items()), f"copy {copied / 1e9:.1f} GB/s"
+    )
+    forward = measure(form, setting)["forward"]
+    for (channels, side, batch), seconds in zip(SHAPES, forward, strict=True):
+        arithmetic = 2 * layer_for(form, channels).multiply_adds() * side**2 * batch / max(flops.values())
+        writing = 16 * channels * side**2 * batch / copied
+        print(
+            f"{form} {channels}x{side}x{batch}: {seconds * 1e3:.1f} ms, arithmetic {arithmetic * 1e3:.1f}, "
+            f"writing {writing * 1e3:.1f}, {seconds / (arithmetic + writing):.2f} times the floor"
+        )
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(statistics.fmean(map(math.log, values)))
 
@@ -122,12 +152,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=7)
+    parser.add_argument("--floor", action="store_true", help="print the distance of the first form from its arithmetic")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(arguments.forms[0], Setting(**arguments.one))))
         return
     setting = Setting(arguments.memory_format, arguments.bf16, arguments.threads, arguments.rounds)
+    if arguments.floor:
+        print_floor(arguments.forms[0], setting)
+        return
     compare(arguments.forms, setting, arguments.processes)
 
 
