@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.layers.phases import memory_format
+
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
@@ -39,7 +41,9 @@ class UpsamplingLayer(nn.Module):
         if x.ndim != self.dims + 2 or x.shape[1] != self.in_channels:
             expected = ", ".join(["N", str(self.in_channels), *"DHW"[-self.dims :]])
             raise ValueError(f"{type(self).__name__} takes ({expected}), got {tuple(x.shape)}")
-        y = self.upsample(x)
+        y, layout = self.upsample(x), memory_format(x)
+        if layout != torch.contiguous_format:  # some of torch's operations forget it
+            y = y.contiguous(memory_format=layout)
         return y if self.bias is None else y + self.bias.to(y.dtype).view(-1, *[1] * self.dims)
 
     def reset_parameters(self) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.layers.base import UpsamplingLayer, check_odd, init_by_fan_in
-from bench.layers.phases import memory_format, shuffle
+from bench.layers.phases import shuffle
 
 
 class Carafe(UpsamplingLayer):
@@ -63,8 +63,7 @@ class Carafe(UpsamplingLayer):
         source = x if self.projection is None else F.conv2d(x, self.projection)
         patches = F.unfold(source, self.kernel, padding=self.kernel // 2).unflatten(1, (self.out_channels, -1))
         y = torch.einsum("nckl,nkpl->ncpl", patches, kernels.flatten(3).to(patches.dtype))
-        y = shuffle(y.unflatten(3, x.shape[2:]), self.factor)
-        return y.contiguous(memory_format=memory_format(x))
+        return shuffle(y.unflatten(3, x.shape[2:]), self.factor)
 
     def multiply_adds(self) -> int:
         projection = 0 if self.projection is None else self.projection.numel()

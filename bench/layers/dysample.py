@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.layers.base import UpsamplingLayer, init_by_fan_in
-from bench.layers.phases import memory_format, shuffle
+from bench.layers.phases import shuffle
 
 
 class DySample(UpsamplingLayer):
@@ -67,7 +67,7 @@ class DySample(UpsamplingLayer):
         grouped = source.to(wide).reshape(batch * self.groups, self.out_channels // self.groups, height, width)
         y = F.grid_sample(grouped, points, mode="bilinear", padding_mode="border", align_corners=False)
         y = y.reshape(batch, self.out_channels, self.factor * height, self.factor * width)
-        return y.to(narrow).contiguous(memory_format=memory_format(x))
+        return y.to(narrow)
 
     def points(self, offset: Tensor) -> Tensor:
         """Offsets in pixels (N, 2 * groups * factor**2, H, W) to points in -1..1 (N * groups, r * H, r * W, 2)."""

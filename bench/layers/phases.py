@@ -60,7 +60,7 @@ def views(y: Tensor, factor: int) -> list[Tensor]:
 def dilate(x: Tensor, phase: Phase, factor: int) -> Tensor:
     """`x` at the places of `phase` in a map of zeros: (N, C, *S) -> (N, C, *(factor * s for s in S))."""
     size = (*x.shape[:2], *(factor * side for side in x.shape[2:]))
-    y = torch.zeros(size, dtype=x.dtype, device=x.device).contiguous(memory_format=memory_format(x))
+    y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=memory_format(x)).zero_()
     y[place(phase, factor)] = x
     return y
 
