@@ -7,7 +7,7 @@ Source: Gao et al., Pixel Transposed Convolutional Networks, arXiv 1705.06820, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -115,71 +115,54 @@ def total(parts: Iterable[Tensor]) -> Tensor:
     return sum(others, first)
 
 
-class IPixelDCL(PhaseSchedule):
+class PaperLayer(PhaseSchedule):
+    """A layer of the paper: its schedule by name."""
+
+    input_always: ClassVar[bool]  # whether every phase sees the layer's input, or the first alone
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        dims: int = 2,
+        factor: int = 2,
+        kernel: int = 3,
+        schedule: ScheduleName = "released",
+        implementation: Implementation = "lean",
+        init: Init = "equal",
+        activation: Activation = "none",
+        bias: bool = False,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            SCHEDULES[schedule](dims, factor, input_always=self.input_always),
+            dims=dims,
+            factor=factor,
+            kernel=kernel,
+            implementation=implementation,
+            init=init,
+            activation=activation,
+            bias=bias,
+        )
+
+
+class IPixelDCL(PaperLayer):
     """Input Pixel Deconvolutional Layer: every phase sees the input and the phases made before it.
 
     Source: Gao et al., arXiv 1705.06820, section 2. schedule="released" makes the last two phases of a 2-D
     x2 layer together, as the authors' code does; "sequential" makes them one after another, as the equations say.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        dims: int = 2,
-        factor: int = 2,
-        kernel: int = 3,
-        schedule: ScheduleName = "released",
-        implementation: Implementation = "lean",
-        init: Init = "equal",
-        activation: Activation = "none",
-        bias: bool = False,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            SCHEDULES[schedule](dims, factor, input_always=True),
-            dims=dims,
-            factor=factor,
-            kernel=kernel,
-            implementation=implementation,
-            init=init,
-            activation=activation,
-            bias=bias,
-        )
+    input_always = True
 
 
-class PixelDCL(PhaseSchedule):
+class PixelDCL(PaperLayer):
     """Pixel Deconvolutional Layer: only the first phase sees the input, the others see the phases made before them.
 
     Source: Gao et al., arXiv 1705.06820, section 2. schedule="released" makes the last two phases of a 2-D
     x2 layer with one masked kernel on the output's grid, as the authors' code does; "sequential" as the equations say.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        dims: int = 2,
-        factor: int = 2,
-        kernel: int = 3,
-        schedule: ScheduleName = "released",
-        implementation: Implementation = "lean",
-        init: Init = "equal",
-        activation: Activation = "none",
-        bias: bool = False,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            SCHEDULES[schedule](dims, factor, input_always=False),
-            dims=dims,
-            factor=factor,
-            kernel=kernel,
-            implementation=implementation,
-            init=init,
-            activation=activation,
-            bias=bias,
-        )
+    input_always = False
