@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,17 +10,9 @@ from torch import nn
 
 from bench.layers import build, swap
 from bench.layers.drop_in import TRANSPOSED
+from bench.torchvision_shim import allow_torchvision
 
-
-@pytest.fixture(scope="module", autouse=True)
-def torchvision_operators() -> Iterator[None]:
-    """A torchvision built for another torch declares operators that it lacks; no network here calls them."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield
-    del library
+allow_torchvision()
 
 
 class Keypoints(nn.Module):

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from bench.layers import build
-from bench.layers.benchmark_forms import allocator_peak, train
 from bench.layers.phases import interleave, phases, views
 from bench.layers.schedule import SCHEDULES
+from bench.tasks.layer_forms import train
+from bench.tasks.memory import allocator_peak
 
 FAMILY = pytest.mark.parametrize("name", ["pixel_dcl", "ipixel_dcl"])
 SHAPES = [(1, 2, 3), (1, 3, 5), (2, 2, 3), (2, 2, 5), (2, 3, 3), (2, 4, 3), (3, 2, 3), (3, 2, 5)]
@@ -134,6 +135,6 @@ def test_the_lean_form_holds_at_most_three_fifths_of_the_memory(layout, training
         x = torch.randn(2, 16, 32, 32).contiguous(memory_format=layout)
         direction = torch.randn(2, 16, 64, 64).contiguous(memory_format=layout)
         with torch.set_grad_enabled(training):
-            return allocator_peak(lambda: train(layer, x.requires_grad_(), direction) if training else layer(x))
+            return allocator_peak(lambda: train(layer, x.requires_grad_(), direction) if training else layer(x), "cpu")
 
     assert peak("lean") <= 0.6 * peak("published")

@@ -1,4 +1,4 @@
-"""Time one form of a layer against another: `python -m bench.layers.benchmark_forms pixel_dcl pixel_dcl:published`.
+"""Time one form of a layer against another: `python -m bench.tasks.layer_forms pixel_dcl pixel_dcl:published`.
 
 A form is a layer's name, with options after a colon: `pixel_dcl:published`, `transposed_conv:kernel=3`. Each process
 times one form on all shapes; the two take turns, process by process, because rounds inside one are not replicates.
@@ -76,22 +76,9 @@ def best_seconds(function: Callable[[], object], rounds: int) -> float:
     return min(seconds[2:])
 
 
-def allocator_peak(function: Callable[[], object]) -> int:
-    """Bytes that `function` holds at most, beyond those held before it; CPU, byte-identical over repeats."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        function()
-    events = profile.profiler.kineto_results.events()
-    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
-    held = peak = 0
-    for _, change in changes:
-        held += change
-        peak = max(peak, held)
-    return peak
-
-
 def in_fresh_process(form: str, setting: Setting) -> Times:
     """`measure` in a process of its own. Raises CalledProcessError when it fails."""
-    command = [sys.executable, "-m", "bench.layers.benchmark_forms", form, "--one", json.dumps(vars(setting))]
+    command = [sys.executable, "-m", "bench.tasks.layer_forms", form, "--one", json.dumps(vars(setting))]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
