@@ -61,9 +61,10 @@ def run(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
 
     torch.set_num_threads(cell.threads)
     torch.manual_seed(cell.seed)
-    torch.use_deterministic_algorithms(True)
-    # a guard for debugging, which would cost a write an allocation
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if cell.device == "cuda":  # on the CPU a fixed number of threads is enough, and this call costs seconds to import
+        torch.use_deterministic_algorithms(True)
+        # a guard for debugging, which would cost a write an allocation
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
     if result.arrays:
         np.savez_compressed(folder / ARRAYS, **result.arrays)

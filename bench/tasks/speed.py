@@ -22,6 +22,7 @@ from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, buil
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
 
+LEARNING_RATE = 1e-3
 UNITS = {
     "forward_time": "s",
     "train_time": "s",
@@ -36,7 +37,7 @@ UNITS = {
 class Speed:
     """Forward pass and training step of the cell's network and of its twin with the reference layer.
 
-    forward: evaluation mode, no gradients. train: forward, backward and a step of Adam; the input takes a gradient if
+    forward: evaluation mode, no gradients. train: forward, backward and a step of SGD; the input takes a gradient if
     the network is a bare layer, which in use lies in mid-network. Input: (batch, in_channels, side, side), white.
     The two are timed in turn in `blocks` blocks of random order which share about `seconds` for each of the two modes.
     Every metric comes also as `*_ratio` to the twin; that of a time is the median of the blocks' ratios.
@@ -99,20 +100,24 @@ def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], obje
 
 
 def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], None]:
-    """Forward, backward and one step of Adam, as a function without arguments; the loss is the mean square output."""
+    """Forward, backward and one step of plain SGD, as a function without arguments; the loss is the mean square output.
+
+    The update is written out: constructing any torch.optim optimiser imports the compiler, seconds in each process.
+    """
     network.train()
-    optimiser = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+    parameters: list[Tensor] = list(network.parameters())
     x = x.clone().requires_grad_(getattr(network, "role", "") == "layer")
+    wanted = [*parameters, x] if x.requires_grad else parameters
 
     def step() -> None:
         with autocast(cell):
             outputs = network(x)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        torch.stack([output.float().square().mean() for output in outputs]).sum().backward()
-        optimiser.step()
-        # at the end and not the beginning, so that a step frees nothing but what it allocated: see allocator_peak
-        optimiser.zero_grad(set_to_none=True)
-        x.grad = None
+        loss = torch.stack([output.float().square().mean() for output in outputs]).sum()
+        # not .backward(): gradients kept in .grad would be freed by the next step, see allocator_peak
+        gradients = torch.autograd.grad(loss, wanted)
+        with torch.no_grad():
+            torch._foreach_add_(parameters, gradients[: len(parameters)], alpha=-LEARNING_RATE)
         _synchronise(cell)
 
     return step
