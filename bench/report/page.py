@@ -31,7 +31,7 @@ def write_tables(root: Path) -> str:
         for summary, markdown in zip(summaries, texts, strict=True):
             for suffix, text in (("md", markdown), ("tex", to_latex(summary)), ("csv", to_csv(summary))):
                 write_atomically(root / "tables" / f"{summary.spec.name}.{suffix}", text)
-        write_atomically(root / "README.md", f"# {grid.title}\n\n{_body(root)}")
+        _write_page(root)
     except OSError as error:
         raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
     return "\n".join(texts)
@@ -58,6 +58,7 @@ def write_plots(root: Path) -> list[str]:
             lines.append(f"left out figure {spec.name!r}: {error}")
         except OSError as error:
             raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
+    _write_page(root)
     return lines
 
 
@@ -75,6 +76,10 @@ def write_index(folder: Path) -> Path:
     return path
 
 
+def _write_page(root: Path) -> None:
+    write_atomically(root / "README.md", f"# {Store(root).read_grid().title}\n\n{_body(root)}")
+
+
 def _body(root: Path, prefix: str = "") -> str:
     """Facts, tables and pictures of a run, whose files are at `prefix` from the page."""
     store = Store(root)
@@ -88,7 +93,8 @@ def _body(root: Path, prefix: str = "") -> str:
             for env in (record.environment for record in records)
         }
     )
-    tables = [(root / "tables" / f"{spec.name}.md").read_text(encoding="utf-8") for spec in grid.tables]
+    written = [root / "tables" / f"{spec.name}.md" for spec in grid.tables]
+    tables = [path.read_text(encoding="utf-8") for path in written if path.exists()]
     drawn = [spec for spec in grid.figures if (root / "figures" / f"{spec.name}.png").exists()]
     pictures = [f"### {spec.title}\n\n![{spec.title}]({prefix}figures/{spec.name}.png)\n" for spec in drawn]
     return "\n".join(
