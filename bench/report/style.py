@@ -36,9 +36,8 @@ def line(layer: str, layers: Sequence[str]) -> Any:
 
 
 def marker(layer: str) -> str:
-    """Changes where the colours begin anew, so that no two of the first 42 layers look alike."""
-    place = _place(layer)
-    return MARKERS[(place + place // len(COLOURS)) % len(MARKERS)]
+    """One more marker than there are colours, so that no two of the first 42 layers look alike."""
+    return MARKERS[_place(layer) % len(MARKERS)]
 
 
 def _place(layer: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -156,6 +156,10 @@ def _expand(grid: GridSpec, experiment: ExperimentSpec, overrides: Settings, pat
     kept += [_cell(base | extra | overrides, where) for extra in experiment.include]
     if not kept:
         raise UserError(f"{where} has no cells")
+    for cell in {
+        replace(cell, seed=0).id: cell for cell in kept
+    }.values():  # the check builds the network, seeds share it
+        _check_cell(cell, where)
     return Experiment(experiment.name, tuple({cell.id: cell for cell in kept}.values()))
 
 
@@ -180,7 +184,7 @@ def _cell(settings: Settings, where: str) -> Cell:
         options |= {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
         registry, name = REGISTRIES[component], table.get("name", "")
         values[component] = Spec(name, registry.complete(name, options, where))
-    return _check_cell(_check_values(values, where), where)
+    return _check_values(values, where)
 
 
 def _check_values(values: Settings, where: str) -> Cell:
@@ -194,7 +198,8 @@ def _check_values(values: Settings, where: str) -> Cell:
     return Cell(**values)
 
 
-def _check_cell(cell: Cell, where: str) -> Cell:
+def _check_cell(cell: Cell, where: str) -> None:
+    """Raises UserError for a cell that cannot be run."""
     task, role = TASKS.build(cell.task.name, **cell.task.options), MODELS.get(cell.model.name).role
     if role not in task.roles:
         fitting = [name for name in MODELS if MODELS.get(name).role in task.roles]
@@ -209,7 +214,6 @@ def _check_cell(cell: Cell, where: str) -> Cell:
         task.check(cell)
     except ValueError as error:
         raise UserError(f"{where}: {cell}: {error}") from None
-    return cell
 
 
 def _cell_pattern(pattern: Settings, where: str) -> Settings:

@@ -95,7 +95,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, tiny: Path) -> None:
 
 
 def test_a_killed_worker_costs_its_cell_alone(tmp_path: Path, tiny: Path, upbench: Command) -> None:
-    driver = start(tmp_path, "run", tiny, "--out", "out", "--workers", 1)
+    driver = start(tmp_path, "run", tiny, "--out", "out")
     wait_for(lambda: (tmp_path / "out" / "scratch").is_dir() and workers_of(driver.pid))
     os.kill(workers_of(driver.pid)[0], signal.SIGKILL)
     driver.communicate(timeout=120)
