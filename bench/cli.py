@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Measure learned up-sampling layers: latency, memory and trained quality, in one table.",
-    epilog="Start with: upbench run ablations/quick.toml (about 8 minutes on 2 cores), then open "
+    epilog="Start with: upbench run ablations/quick.toml (at most 10 minutes on 2 cores), then open "
     "results/runs/quick/README.md.",
 )
 UsageError: Any = typer.BadParameter.__base__  # the base of all that the parser refuses; typer does not export it
