@@ -80,3 +80,25 @@ def flatten(value: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = item
     return flat
+
+
+def distinguish(cells: Mapping[str, Cell]) -> dict[str, str]:
+    """A name for each cell by id: its layer, task and network, and the settings in which its like differ."""
+    flat = {cell_id: flatten(cell.to_json()) for cell_id, cell in cells.items()}
+    kinds = {(settings["task"], settings["model"]) for settings in flat.values()}
+
+    def differs(key: str, settings: Mapping[str, Any]) -> bool:
+        like = ("task", "model", "layer") if key.startswith("layer.") else ("task", "model")
+        others = [other for other in flat.values() if all(other[each] == settings[each] for each in like)]
+        return len({str(other.get(key)) for other in others}) > 1
+
+    return {
+        cell_id: " ".join(
+            [
+                settings["layer"],
+                *([settings["task"], settings["model"]] if len(kinds) > 1 else []),
+                *(f"{key}={settings[key]}" for key in sorted(settings) if key != "layer" and differs(key, settings)),
+            ]
+        )
+        for cell_id, settings in flat.items()
+    }

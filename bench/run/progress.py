@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +17,7 @@ from bench.run.store import Record
 
 LINE_EVERY = 15.0  # seconds between plain lines
 
+T = TypeVar("T")
 Batches = list[tuple[list[Cell], int]]
 
 
@@ -103,3 +105,16 @@ def kind(cell: Cell) -> tuple[str, str]:
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def counted(items: Iterable[T], total: int, what: str, console: Console) -> Iterator[T]:
+    """Pass the items on, and say now and then how many of `total` are done and how long the rest will take."""
+    began = printed = time.monotonic()
+    for done, item in enumerate(items, 1):
+        now = time.monotonic()
+        if console.is_terminal or now - printed > LINE_EVERY or done == total:
+            printed = now
+            left = "" if done == total else f", about {_clock((now - began) / done * (total - done))} left"
+            line = f"{done} of {total} {what} after {_clock(now - began)}{left}"
+            console.print(line, end="\r" if console.is_terminal and done < total else "\n", highlight=False)
+        yield item

@@ -46,6 +46,10 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "governor": _governor(),
+        "gpu": _gpu("name"),
+        "gpu_state": _gpu("driver_version,clocks.sm,clocks.mem,temperature.gpu,clocks_throttle_reasons.active"),
         "load": os.getloadavg()[0],
         "commit": _commit(),
     }
@@ -101,6 +105,23 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+@cache
+def _governor() -> str | None:
+    """How the system sets the processor's frequency, where it says so."""
+    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return path.read_text().strip() if path.exists() else None
+
+
+def _gpu(fields: str) -> str | None:
+    """What the driver's own tool says of the first GPU; None without one. Nothing is set, only read."""
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader", "--id=0"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 @cache

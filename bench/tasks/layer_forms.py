@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from bench.layers import build
 
 SHAPES = [(32, 128, 4), (64, 64, 4), (128, 32, 4), (256, 16, 8)]  # channels, side, batch
 FORMATS: dict[str, Any] = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
 Times = dict[str, list[float]]  # "forward" and "training": seconds, one a shape
 
 
@@ -127,6 +129,44 @@ def print_floor(form: str, setting: Setting) -> None:
         )
 
 
+def print_convolutions(form: str, setting: Setting) -> None:
+    """Print which share of its time a form spends in convolutions, and the gain if all else took no time at all.
+
+    Two forms of the same arithmetic can differ by no more than that gain. The share is the profiler's, of one pass.
+    """
+    torch.set_num_threads(setting.threads)
+    layout = FORMATS[setting.memory_format]
+    bounds: dict[str, list[float]] = {"forward": [], "training": []}
+    for channels, side, batch in SHAPES:
+        layer = layer_for(form, channels).to(memory_format=layout)
+        x = torch.randn(batch, channels, side, side).contiguous(memory_format=layout).requires_grad_()
+        direction = torch.randn(batch, channels, 2 * side, 2 * side).contiguous(memory_format=layout)
+
+        def forward(layer: torch.nn.Module = layer, x: torch.Tensor = x) -> None:
+            with torch.no_grad():
+                layer(x)
+
+        passes: dict[str, Callable[[], object]] = {"forward": forward, "training": partial(train, layer, x, direction)}
+        for kind, step in passes.items():
+            shares = [convolution_share(step) for _ in range(setting.rounds)]
+            bounds[kind].append(1 / statistics.median(shares))
+    for kind, gains in bounds.items():
+        shapes = ", ".join(f"{gain:.2f}" for gain in gains)
+        print(f"{form}, {kind}, {setting.memory_format}: at most {geometric_mean(gains):.3f} (shapes {shapes})")
+
+
+def convolution_share(step: Callable[[], object]) -> float:
+    """Time in convolutions and their backward over the whole time of one call, after one that is not counted."""
+    step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        start = time.perf_counter()
+        step()
+        whole = time.perf_counter() - start
+    averages = profiler.key_averages()
+    inside = sum(event.cpu_time_total for event in averages if event.key in CONVOLUTIONS)
+    return 1e-6 * inside / whole
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     return math.exp(statistics.fmean(map(math.log, values)))
 
@@ -140,6 +180,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=7)
     parser.add_argument("--floor", action="store_true", help="print the distance of the first form from its arithmetic")
+    parser.add_argument(
+        "--convolutions", action="store_true", help="print what the first form would gain without the rest"
+    )
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -148,6 +191,9 @@ def main() -> None:
     setting = Setting(arguments.memory_format, arguments.bf16, arguments.threads, arguments.rounds)
     if arguments.floor:
         print_floor(arguments.forms[0], setting)
+        return
+    if arguments.convolutions:
+        print_convolutions(arguments.forms[0], setting)
         return
     compare(arguments.forms, setting, arguments.processes)
 

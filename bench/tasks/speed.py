@@ -18,8 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.cell import Cell, Spec
 from bench.layers import LAYERS, REFERENCE
 from bench.layers.base import UpsamplingLayer
+from bench.tasks import TASKS
 from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network, check_positive
-from bench.tasks.memory import allocator_peak
+from bench.tasks.memory import allocator_peak, bytes_moved
 from bench.tasks.timing import time_interleaved
 
 LEARNING_RATE = 1e-3
@@ -28,6 +29,9 @@ UNITS = {
     "train_time": "s",
     "forward_peak": "B",
     "train_peak": "B",
+    "forward_peak_outputs": "x output",
+    "train_peak_outputs": "x output",
+    "bytes_moved": "B",
     "parameters": "1",
     "flops": "FLOP",
 }
@@ -64,26 +68,55 @@ class Speed:
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
         reference = dataclasses.replace(cell, layer=Spec(REFERENCE, LAYERS.complete(REFERENCE, {})))
-        x = torch.randn(self.batch, self.in_channels, self.side, self.side, device=cell.device)
-        x = x.contiguous(memory_format=MEMORY_FORMATS[cell.memory_format])
-        values: dict[str, dict[str, float]] = {"layer": {}, "reference": {}}
-        steps: dict[str, dict[str, Callable[[], object]]] = {"forward": {}, "train": {}}
-        for subject, its_cell in (("layer", cell), ("reference", reference)):
-            network = build_network(its_cell, self.in_channels, self.out_channels, self.side)
-            forward, train = forward_pass(network, x, its_cell), training_step(copy.deepcopy(network), x, its_cell)
-            values[subject] = {
-                "forward_peak": allocator_peak(forward, cell.device),
-                "train_peak": allocator_peak(train, cell.device),
-                "parameters": sum(parameter.numel() for parameter in network.parameters()),
-                "flops": forward_flops(network, x),
-            }
-            steps["forward"][subject], steps["train"][subject] = forward, train
+        subjects = {"layer": prepare(cell), "reference": prepare(reference)}
+        values = {name: costs(subject) for name, subject in subjects.items()}
+        steps: dict[str, dict[str, Callable[[], object]]] = {
+            "forward": {name: subject.forward for name, subject in subjects.items()},
+            "train": {name: subject.train for name, subject in subjects.items()},
+        }
         order = random.Random(cell.seed)
         samples = {mode: time_interleaved(steps[mode], self.blocks, self.seconds, order) for mode in steps}
         return Result(
             [*_times(samples), *_costs(values["layer"], values["reference"])],
             raw={"seconds": samples},
         )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A speed cell made ready: its network, its input, and the two steps that are timed."""
+
+    cell: Cell
+    network: nn.Module
+    x: Tensor
+    forward: Callable[[], object]
+    train: Callable[[], None]
+
+
+def prepare(cell: Cell) -> Subject:
+    """Build the network and the white input of a speed cell."""
+    task: Speed = TASKS.build(cell.task.name, **cell.task.options)
+    network = build_network(cell, task.in_channels, task.out_channels, task.side)
+    x = torch.randn(task.batch, task.in_channels, task.side, task.side, device=cell.device)
+    x = x.contiguous(memory_format=MEMORY_FORMATS[cell.memory_format])
+    return Subject(cell, network, x, forward_pass(network, x, cell), training_step(copy.deepcopy(network), x, cell))
+
+
+def costs(subject: Subject) -> dict[str, float]:
+    """What a network costs besides time; none of it varies from run to run. Units as in `UNITS`."""
+    device = subject.cell.device
+    peaks = {"forward": allocator_peak(subject.forward, device), "train": allocator_peak(subject.train, device)}
+    with torch.inference_mode(), autocast(subject.cell):
+        output = subject.network.eval()(subject.x)
+    output = output[0] if isinstance(output, tuple) else output
+    size = output.numel() * output.element_size()
+    return {
+        **{f"{mode}_peak": peak for mode, peak in peaks.items()},
+        **{f"{mode}_peak_outputs": peak / size for mode, peak in peaks.items()},
+        "bytes_moved": bytes_moved(subject.forward),
+        "parameters": sum(parameter.numel() for parameter in subject.network.parameters()),
+        "flops": forward_flops(subject.network, subject.x),
+    }
 
 
 def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], object]:

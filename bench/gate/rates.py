@@ -1,0 +1,182 @@
+"""False alarms and findings of the gate, and of two other rules on the same recorded processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from bench.errors import UserError
+from bench.gate.decide import Rule, decide, weigh
+from bench.gate.recording import ANCHOR, Recording
+from bench.gate.study import LAYER, SAME, SLOWER, pool
+from bench.run.store import write_atomically
+
+Key = tuple[str, str]  # cell id and mode
+Draw = Callable[[int], tuple[list[Recording], list[Recording]]]  # so many processes of base and head, none drawn twice
+Decision = Callable[[Draw], set[Key]]  # what a whole comparison calls slower
+
+PAIRS = 10
+
+
+def gate(draw: Draw) -> set[Key]:
+    """Our rule: ratios to the anchor, one figure a process; what is flagged must be flagged twice."""
+    flagged = _flagged(draw, None)
+    return _flagged(draw, {cell for cell, _ in flagged}) & flagged if flagged else flagged
+
+
+def _flagged(draw: Draw, cells: Collection[str] | None) -> set[Key]:
+    base, head = draw(PAIRS)
+    before, after = ([recording.ratios() for recording in side] for side in (base, head))
+    keys = {str(key): key for key in before[0] if cells is None or key[0] in cells}
+    evidence = {
+        name: weigh([each[key] for each in before], [each[key] for each in after], Rule()) for name, key in keys.items()
+    }
+    return {keys[name] for name, verdict in decide(evidence, Rule()).items() if verdict == "regressed"}
+
+
+def pytest_benchmark_rule(field: str, percent: float, processes: int) -> Decision:
+    """`--benchmark-compare-fail=FIELD:PERCENT%` on the seconds of so many processes, by its own check."""
+    from pytest_benchmark.stats import Stats
+    from pytest_benchmark.utils import PercentageRegressionCheck
+
+    check = PercentageRegressionCheck(field, percent)
+
+    def summary(values: Sequence[float]) -> dict[str, float]:
+        summarised = Stats()
+        for value in values:
+            summarised.update(value)
+        return {field: getattr(summarised, field)}
+
+    def decision(draw: Draw) -> set[Key]:
+        base, head = (_pooled(side) for side in draw(processes))
+        return {key for key in base if check.fails(summary(head[key]), summary(base[key]))}
+
+    return decision
+
+
+def asv_rule(factor: float, processes: int) -> Decision:
+    """`asv continuous --factor FACTOR` on seconds, by asv's own functions. Raises UserError without asv."""
+    try:
+        from asv.commands.compare import _is_result_better
+        from asv_runner.statistics import compute_stats
+    except ImportError:
+        raise UserError("asv is not installed; `pip install asv` to compare the gate with its rule") from None
+
+    def decision(draw: Draw) -> set[Key]:
+        base, head = (_pooled(side) for side in draw(processes))
+        slower = set()
+        for key in base:
+            (before, its_stats), (after, our_stats) = (compute_stats(side[key], 1) for side in (base, head))
+            if _is_result_better(before, after, (its_stats, base[key]), (our_stats, head[key]), factor):
+                slower.add(key)
+        return slower
+
+    return decision
+
+
+def _pooled(side: Sequence[Recording]) -> dict[Key, list[float]]:
+    keys = [key for key in side[0].seconds if key[0] != ANCHOR]
+    return {
+        key: list(chain.from_iterable(chain.from_iterable(each.seconds[key].values()) for each in side)) for key in keys
+    }
+
+
+@dataclass(frozen=True)
+class Rate:
+    """hits of trials, with the exact (Clopper-Pearson) 95 % interval of the rate."""
+
+    hits: int
+    trials: int
+
+    def __str__(self) -> str:
+        interval = stats.binomtest(self.hits, self.trials).proportion_ci(method="exact")
+        return f"{self.hits} of {self.trials} ({100 * interval.low:.1f} to {100 * interval.high:.1f} %)"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule: comparisons of the same code that raised an alarm, and of slower code that named the right layer."""
+
+    rule: str
+    false_alarms: Rate
+    found: tuple[Rate, ...]
+
+
+def rules() -> dict[str, Decision]:
+    return {
+        f"upbench regress, {PAIRS} pairs": gate,
+        f"pytest-benchmark compare, min:5%, {PAIRS} processes pooled": pytest_benchmark_rule("min", 5, PAIRS),
+        f"pytest-benchmark compare, median:5%, {PAIRS} processes pooled": pytest_benchmark_rule("median", 5, PAIRS),
+        "pytest-benchmark compare, median:10%, 1 process": pytest_benchmark_rule("median", 10, 1),
+        f"asv continuous, factor 1.1, {PAIRS} processes pooled": asv_rule(1.1, PAIRS),
+        f"asv continuous, factor 1.05, {PAIRS} processes pooled": asv_rule(1.05, PAIRS),
+        "asv continuous, factor 1.1, 2 processes (its default)": asv_rule(1.1, 2),
+    }
+
+
+def rates(out: Path, *, alarms: int = 200, findings: int = 100) -> list[Line]:
+    """Draw whole comparisons from the recorded processes, without putting back within one. Seeds are 0, 1, 2, ...
+
+    Raises UserError if fewer processes are recorded than two whole measurements of both sides take.
+    """
+    same, slower = pool(out, SAME), [pool(out, variant) for variant in SLOWER]
+    for variant, recorded, least in ((SAME, same, 4 * PAIRS), *zip(SLOWER, slower, [2 * PAIRS] * 2, strict=True)):
+        if len(recorded) < least:
+            raise UserError(f"{out} holds {len(recorded)} recordings of {variant.name!r}; at least {least} are needed")
+    lines = []
+    for name, rule in rules().items():
+        false = sum(bool(rule(_draw(same, None, seed))) for seed in range(alarms))
+        found = (
+            sum(any(_layer(same, cell) for cell, _ in rule(_draw(same, heads, seed))) for seed in range(findings))
+            for heads in slower
+        )
+        lines.append(Line(name, Rate(false, alarms), tuple(Rate(hits, findings) for hits in found)))
+    return lines
+
+
+def _layer(recordings: Sequence[Recording], cell: str) -> bool:
+    return recordings[0].recorded.cells[cell]["layer"]["name"] == LAYER
+
+
+def _draw(same: Sequence[Recording], head: Sequence[Recording] | None, seed: int) -> Draw:
+    """Both sides from the processes of the same code, or the head from those of slower code."""
+    rng = np.random.default_rng(seed)
+    ours = [same[index] for index in rng.permutation(len(same))]
+    theirs = ours if head is None else [head[index] for index in rng.permutation(len(head))]
+
+    def draw(count: int) -> tuple[list[Recording], list[Recording]]:
+        return [ours.pop() for _ in range(count)], [theirs.pop() for _ in range(count)]
+
+    return draw
+
+
+def whole(out: Path) -> Rate:
+    """Alarms among the comparisons of the same code that were run whole."""
+    files = sorted((out / "comparisons").glob("*.json"))
+    return Rate(sum(json.loads(file.read_bytes())["failed"] for file in files), len(files))
+
+
+def to_markdown(out: Path, lines: Sequence[Line], exact: dict[str, Rate]) -> str:
+    """The table of GATE.md."""
+    variants = [variant.name.removeprefix("slower ") for variant in SLOWER]
+    head = ["rule", "false alarms", *(f"{factor}x slower found" for factor in variants)]
+    rows = [[line.rule, str(line.false_alarms), *map(str, line.found)] for line in lines]
+    text = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
+    recorded = ", ".join(f"{len(pool(out, variant))} of `{variant.name}`" for variant in (SAME, *SLOWER))
+    found = "; ".join(f"{name}: {rate}" for name, rate in exact.items())
+    return (
+        f"{text}\n\nDrawn from recorded fresh processes ({recorded}). Whole comparisons of the same code, run for "
+        f"real, that raised an alarm: {whole(out)}. Found among exact figures: {found or 'not run'}.\n"
+    )
+
+
+def write_table(out: Path, text: str) -> Path:
+    path = out / "table.md"
+    write_atomically(path, text)
+    return path

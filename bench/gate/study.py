@@ -1,0 +1,206 @@
+"""How often the gate errs: whole comparisons of the same code, and of code made slower on purpose.
+
+Everything is kept in one folder and goes on where it was: recordings/VARIANT/*.json, one a fresh process, cut down to
+what the decision needs; comparisons/*.json, the verdicts of whole comparisons; GATE.md's table is made from those.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cell import Cell
+from bench.gate import report
+from bench.gate.checkout import cells_of, checked_out, finish, start
+from bench.gate.compare import FAILING, Row, compare
+from bench.gate.decide import Rule
+from bench.gate.recording import Recording, read_recording
+from bench.gate.regress import Cells, Trees, processors, regress
+from bench.gate.sides import Side, read_side
+from bench.run.progress import counted
+from bench.run.store import write_atomically
+
+LAYER = "pixel_dcl"
+SOURCE, CLASS = Path("bench", "layers", "pixel_dcl.py"), "PixelDCL"
+GRID = Path("ablations", "gate.toml")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A defect put into a checkout: code behind a file's end, or a line taken out of one."""
+
+    name: str
+    file: Path
+    append: str = ""
+    remove: str = ""
+
+
+def slower(factor: float) -> str:
+    """Code after which the layer's forward pass takes `factor` times as long."""
+    return f"""
+
+from time import perf_counter as _now
+
+_upsample = {CLASS}.upsample
+
+
+def _slower(self, x):
+    began = _now()
+    y = _upsample(self, x)
+    until = began + {factor} * (_now() - began)
+    while _now() < until:
+        pass
+    return y
+
+
+{CLASS}.upsample = _slower
+"""
+
+
+LARGER = f"""
+
+_upsample = {CLASS}.upsample
+
+
+def _larger(self, x):
+    held = torch.empty(256)  # 1 KiB
+    y = _upsample(self, x)
+    del held
+    return y
+
+
+{CLASS}.upsample = _larger
+"""
+
+ONE_MORE = f"""
+
+_init = {CLASS}.__init__
+
+
+def _one_more(self, in_channels, out_channels, **options):
+    _init(self, in_channels, out_channels, **options)
+    self.superfluous = torch.nn.Parameter(torch.zeros(1))
+
+
+_one_more.__signature__ = __import__("inspect").signature(_init)
+_one_more.__annotations__ = _init.__annotations__
+{CLASS}.__init__ = _one_more
+"""
+
+SAME = Variant("same", SOURCE)
+SLOWER = (Variant("slower 1.15", SOURCE, slower(1.15)), Variant("slower 1.5", SOURCE, slower(1.5)))
+EXACT = (
+    Variant("1 KiB more memory", SOURCE, LARGER),
+    Variant("one parameter more", SOURCE, ONE_MORE),
+    Variant("a vanished cell", GRID, remove=f'"{LAYER}",'),
+)
+
+
+@contextmanager
+def injected(root: Path, variant: Variant) -> Iterator[Path]:
+    """A checkout of HEAD with the variant's defect in it."""
+    with checked_out(root, "HEAD") as tree:
+        file = tree / variant.file
+        text = file.read_text(encoding="utf-8")
+        if variant.remove not in text:
+            raise RuntimeError(f"{variant.file} has no {variant.remove!r} to take out")
+        file.write_text(text.replace(variant.remove, "", 1) + variant.append, encoding="utf-8")
+        yield tree
+
+
+def record(root: Path, out: Path, *, comparisons: int, pairs: int, slow: int, console: Console) -> None:
+    """Whole comparisons of HEAD with itself, and between each two some processes of every slower variant.
+
+    slow: processes of each slower variant in all. What is there already is kept.
+    """
+    with ExitStack() as stack:
+        base, head = (stack.enter_context(injected(root, SAME)) for _ in range(2))
+        trees = {variant.name: stack.enter_context(injected(root, variant)) for variant in SLOWER}
+        cells = cells_of(base, None)
+        for index in counted(range(comparisons), comparisons, "whole comparisons", console):
+            verdict = out / "comparisons" / f"{index:03}.json"
+            if not verdict.exists():
+                _whole(Trees(base, head), cells, out, index, pairs, verdict)
+            wanted = range(index * slow // comparisons, (index + 1) * slow // comparisons)
+            for number in wanted:
+                _slow_pair(trees, cells, out, number)
+
+
+def _whole(trees: Trees, cells: Mapping[str, Cell], out: Path, index: int, pairs: int, verdict: Path) -> None:
+    scratch = out / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    both = Cells(cells, cells)
+    rows = regress(trees, both, scratch, pairs=pairs, rule=Rule(), console=Console(quiet=True))
+    target = out / "recordings" / SAME.name
+    for number, file in enumerate(sorted((scratch / "first").glob("*/*.json"))):
+        _keep(file, target / f"{index:03}-{number:03}.json")
+    verdict.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(verdict, report.to_json(rows, Rule()))
+    shutil.rmtree(scratch)
+
+
+def _slow_pair(trees: dict[str, Path], cells: Mapping[str, Cell], out: Path, number: int) -> None:
+    """One process of each slower variant, beside each other; they change places with each pair."""
+    jobs = []
+    cpus = processors()
+    for place, (name, tree) in enumerate(trees.items()):
+        target = out / "recordings" / name / f"{number:03}.json"
+        if not target.exists():
+            raw = (out / f"{name}.json").resolve()
+            cpu = cpus[(place + number) % len(cpus)]
+            jobs.append((start(tree, raw, cells.values(), [cpu]), tree, raw, target))
+    for process, tree, raw, target in jobs:
+        finish(process, tree, raw)
+        _keep(raw, target)
+        raw.unlink()
+
+
+def _keep(file: Path, target: Path) -> None:
+    """Store what the decision needs of a recording: a twentieth of pytest-benchmark's own file."""
+    document = json.loads(file.read_bytes())
+    benchmarks = [
+        {"extra_info": each["extra_info"], "stats": {"data": each["stats"]["data"]}} for each in document["benchmarks"]
+    ]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, json.dumps({"upbench": document["upbench"], "benchmarks": benchmarks}))
+
+
+def pool(out: Path, variant: Variant) -> list[Recording]:
+    """The recorded processes of a variant, in the order they were made."""
+    return [read_recording(file) for file in sorted((out / "recordings" / variant.name).glob("*.json"))]
+
+
+def exact_found(root: Path, out: Path, repeats: int, console: Console) -> dict[str, tuple[int, int]]:
+    """How many of `repeats` comparisons of one process a side name the layer as regressed or missing, by variant."""
+    found: dict[str, tuple[int, int]] = {}
+    folder = out / "exact"
+    folder.mkdir(parents=True, exist_ok=True)
+    with checked_out(root, "HEAD") as base:
+        for variant in EXACT:
+            hits = 0
+            with injected(root, variant) as head:
+                for number in counted(range(repeats), repeats, f"comparisons, {variant.name}", console):
+                    verdict = folder / f"{variant.name}-{number}.json"
+                    if not verdict.exists():
+                        write_atomically(verdict, report.to_json(_exact_pair(base, head, folder), Rule()))
+                    rows = json.loads(verdict.read_bytes())["rows"]
+                    hits += any(row["verdict"] in FAILING and LAYER in row["name"] for row in rows)
+            found[variant.name] = (hits, repeats)
+    return found
+
+
+def _exact_pair(base: Path, head: Path, folder: Path) -> list[Row]:
+    def recorded(tree: Path) -> Side:
+        file = folder.resolve() / "scratch.json"
+        finish(start(tree, file, cells_of(tree, None).values(), processors()[:1], exact=True), tree, file)
+        side = read_side(file)
+        file.unlink()
+        return side
+
+    return compare(recorded(base), recorded(head), Rule())

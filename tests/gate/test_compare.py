@@ -1,0 +1,141 @@
+"""`upbench compare`: a verdict on each figure, the status, and the texts; bad input in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bench.gate.compare import Row, compare, failing
+from bench.gate.decide import Rule
+from bench.gate.recording import read_recording
+from bench.gate.regress import confirm
+from bench.gate.sides import read_side
+from tests.conftest import Command
+from tests.gate.recordings import ENVIRONMENT, side, write
+
+EXACT = {"pixel_dcl": {"parameters": 1000.0, "forward_peak": 4096.0, "output_checksum": 0.25}}
+
+
+def verdicts(base: Path, head: Path) -> dict[tuple[str, str], str]:
+    return {(row.name, row.metric): row.verdict for row in compare(read_side(base), read_side(head), Rule())}
+
+
+def test_a_slower_layer_is_found_and_the_other_is_the_same(tmp_path: Path) -> None:
+    found = verdicts(side(tmp_path / "base", 1.5), side(tmp_path / "head", 1.8))
+    assert found["pixel_dcl", "forward_time_ratio"] == "regressed"
+    assert found["transposed_conv", "forward_time_ratio"] == "same"
+    assert verdicts(tmp_path / "head", tmp_path / "base")["pixel_dcl", "forward_time_ratio"] == "improved"
+
+
+def test_the_median_round_of_a_block_counts(tmp_path: Path) -> None:
+    """Each block holds a round ten times as slow; the ratio does not see it."""
+    recording = read_recording(write(tmp_path / "one.json", {"pixel_dcl": 1.5}))
+    assert list(recording.ratios().values()) == pytest.approx([1.5])
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [
+        ("parameters", 1001.0, "regressed"),
+        ("parameters", 999.0, "improved"),
+        ("forward_peak", 4096.0 + 1024, "regressed"),
+        ("output_checksum", 0.25 + 5e-5, "same"),
+        ("output_checksum", 0.26, "regressed"),
+        ("output_checksum", 0.24, "regressed"),
+    ],
+)
+def test_exact_figures_are_compared_exactly(tmp_path: Path, metric: str, value: float, expected: str) -> None:
+    base = side(tmp_path / "base", 1.5, exact=EXACT)
+    head = side(tmp_path / "head", 1.5, exact={"pixel_dcl": EXACT["pixel_dcl"] | {metric: value}})
+    assert verdicts(base, head)["pixel_dcl", metric] == expected
+
+
+def test_a_vanished_cell_is_missing_and_a_new_one_is_not_held_against_the_head(tmp_path: Path) -> None:
+    base, head = side(tmp_path / "base", 1.5), tmp_path / "head"
+    for index in range(8):
+        write(head / f"{index}.json", {"transposed_conv": 1.0})
+    assert verdicts(base, head)["pixel_dcl", "forward_time_ratio"] == "missing"
+    assert verdicts(head, base)["pixel_dcl", "forward_time_ratio"] == "not comparable"
+
+
+def test_times_of_another_machine_do_not_compare_but_parameters_do(tmp_path: Path) -> None:
+    base = side(tmp_path / "base", 1.5, exact=EXACT)
+    head = side(tmp_path / "head", 3.0, exact=EXACT, environment={**ENVIRONMENT, "processor": "another"})
+    found = verdicts(base, head)
+    assert found["pixel_dcl", "forward_time_ratio"] == "not comparable"
+    assert found["pixel_dcl", "parameters"] == "same"
+
+
+def test_results_folders_compare_too(finished: Path, tmp_path: Path) -> None:
+    """The same run twice is the same; a changed figure, a failed cell and other data are told apart."""
+    head = tmp_path / "head"
+    shutil.copytree(finished, head)
+    assert set(verdicts(finished, head).values()) == {"same"}
+    worse, failed, other = sorted((head / "cells").glob("*.json"))[:3]
+    _edit(worse, lambda record: record["measurements"][0].update(value=record["measurements"][0]["value"] / 2))
+    _edit(failed, lambda record: record.update(outcome="failed", reason="no luck", measurements=[]))
+    _edit(other, lambda record: record["raw"]["data"]["test"].update(sha256="0"))
+    rows = compare(read_side(finished), read_side(head), Rule())
+    by_cell = {path.stem: {row.verdict for row in rows if row.cell == path.stem} for path in (worse, failed, other)}
+    assert by_cell == {worse.stem: {"regressed", "same"}, failed.stem: {"missing"}, other.stem: {"not comparable"}}
+    assert any(row.note == "failed: no luck" for row in rows)
+
+
+def _edit(path: Path, change: Callable[[dict], None]) -> None:
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def test_what_is_not_repeated_is_only_ambiguous() -> None:
+    first = [Row("a", "a", "time", "regressed"), Row("b", "b", "time", "regressed"), Row("c", "c", "time", "same")]
+    again = [Row("a", "a", "time", "regressed"), Row("b", "b", "time", "same")]
+    settled = confirm(first, again)
+    assert [row.verdict for row in settled] == ["regressed", "ambiguous", "same"]
+    assert failing(settled) == [first[0]]
+
+
+def test_the_command_says_it_in_four_ways(upbench: Command, tmp_path: Path) -> None:
+    base, head = side(tmp_path / "base", 1.5, exact=EXACT), side(tmp_path / "head", 1.8, exact=EXACT)
+    files = ["--markdown", "comment.md", "--json", "verdict.json", "--junit", "junit.xml"]
+    done = upbench("compare", base, head, *files)
+    assert done.returncode == 1, done.stderr
+    assert "1 regressed, 4 same" in done.stdout
+    assert "+20.0 %" in done.stdout
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["failed"]
+    assert len(verdict["rows"]) == 5
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
+    assert "Regression found" in (tmp_path / "comment.md").read_text()
+    assert upbench("compare", base, base).returncode == 0
+
+
+def test_bad_input_is_refused_in_one_line(upbench: Command, tmp_path: Path) -> None:
+    good = side(tmp_path / "good", 1.5, processes=2)
+    text = (good / "0.json").read_text()
+    document = json.loads(text)
+    (tmp_path / "empty").mkdir()
+    made = {
+        "truncated": text[: len(text) // 2],
+        "foreign": json.dumps({"benchmarks": []}),
+        "version": text.replace('"format": 1', '"format": 7'),
+        "nan": text.replace("0.001,", "NaN,", 1),
+        "negative": text.replace("0.001,", "-0.001,", 1),
+        "anchorless": json.dumps(document | {"benchmarks": document["benchmarks"][1:]}),
+        "unknown cell": text.replace('"cells": {"', '"cells": {"x'),
+        "list": "[]",
+    }
+    for name, content in made.items():
+        (tmp_path / f"{name}.json").write_text(content)
+    for wrong in (*(f"{name}.json" for name in made), "empty", "absent"):
+        done = upbench("compare", good, tmp_path / wrong)
+        assert (done.returncode, done.stdout) == (2, ""), wrong
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert wrong in done.stderr
+        assert "Traceback" not in done.stderr
