@@ -18,7 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.cell import Cell, Spec
 from bench.layers import LAYERS, REFERENCE
 from bench.layers.base import UpsamplingLayer
-from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network, check_positive
+from bench.models.base import Network
+from bench.tasks.base import Measurement, Result, autocast, build_network, check_network, check_positive, layout
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
 
@@ -38,7 +39,9 @@ class Speed:
     """Forward pass and training step of the cell's network and of its twin with the reference layer.
 
     forward: evaluation mode, no gradients. train: forward, backward and a step of SGD; the input takes a gradient if
-    the network is a bare layer, which in use lies in mid-network. Input: (batch, in_channels, side, side), white.
+    the network is a bare layer, which in use lies in mid-network. Input: white, `batch` of what the network takes:
+    (in_channels, side, side), in another number of dimensions if the model's `dims` says so, or the codes of a
+    generative adversarial network, of which only the generator is timed: its discriminator holds no layer.
     The two are timed in turn in `blocks` blocks of random order which share about `seconds` for each of the two modes.
     Every metric comes also as `*_ratio` to the twin; that of a time is the median of the blocks' ratios.
     The process is the replicate: use several seeds, not more blocks.
@@ -51,7 +54,7 @@ class Speed:
     blocks: int = 7
     seconds: float = 1.0
 
-    roles: ClassVar[frozenset[str]] = frozenset({"layer", "dense", "autoencoder"})
+    roles: ClassVar[frozenset[str]] = frozenset({"layer", "dense", "autoencoder", "gan"})
     needs_data: ClassVar[bool] = False
     exclusive: ClassVar[bool] = True
 
@@ -60,17 +63,20 @@ class Speed:
 
     def check(self, cell: Cell) -> None:
         check_positive(batch=self.batch, side=self.side, blocks=self.blocks, seconds=self.seconds)
-        check_network(cell, self.in_channels, self.out_channels, self.side)
+        check_network(cell, self.in_channels, self.out_channels, self.side, dims=(1, 2, 3))
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
         reference = dataclasses.replace(cell, layer=Spec(REFERENCE, LAYERS.complete(REFERENCE, {})))
-        x = torch.randn(self.batch, self.in_channels, self.side, self.side, device=cell.device)
-        x = x.contiguous(memory_format=MEMORY_FORMATS[cell.memory_format])
-        values: dict[str, dict[str, float]] = {"layer": {}, "reference": {}}
+        networks = {
+            subject: build_network(its_cell, self.in_channels, self.out_channels, self.side)
+            for subject, its_cell in (("layer", cell), ("reference", reference))
+        }
+        x = torch.randn(self.batch, *networks["layer"].input_shape, device=cell.device)
+        x = x.contiguous(memory_format=layout(cell, x.ndim - 2))
+        values: dict[str, dict[str, float]] = {}
         steps: dict[str, dict[str, Callable[[], object]]] = {"forward": {}, "train": {}}
-        for subject, its_cell in (("layer", cell), ("reference", reference)):
-            network = build_network(its_cell, self.in_channels, self.out_channels, self.side)
-            forward, train = forward_pass(network, x, its_cell), training_step(copy.deepcopy(network), x, its_cell)
+        for subject, network in networks.items():
+            forward, train = forward_pass(network, x, cell), training_step(copy.deepcopy(network), x, cell)
             values[subject] = {
                 "forward_peak": allocator_peak(forward, cell.device),
                 "train_peak": allocator_peak(train, cell.device),
@@ -86,7 +92,7 @@ class Speed:
         )
 
 
-def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], object]:
+def forward_pass(network: Network, x: Tensor, cell: Cell) -> Callable[[], object]:
     """The forward pass in evaluation mode without gradients, as a function without arguments."""
     network.eval()
 
@@ -99,14 +105,14 @@ def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], obje
     return step
 
 
-def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], None]:
+def training_step(network: Network, x: Tensor, cell: Cell) -> Callable[[], None]:
     """Forward, backward and one step of plain SGD, as a function without arguments; the loss is the mean square output.
 
     The update is written out: constructing any torch.optim optimiser imports the compiler, seconds in each process.
     """
     network.train()
     parameters: list[Tensor] = list(network.parameters())
-    x = x.clone().requires_grad_(getattr(network, "role", "") == "layer")
+    x = x.clone().requires_grad_(network.role == "layer")
     wanted = [*parameters, x] if x.requires_grad else parameters
 
     def step() -> None:
@@ -123,7 +129,7 @@ def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], Non
     return step
 
 
-def forward_flops(network: nn.Module, x: Tensor) -> int:
+def forward_flops(network: Network, x: Tensor) -> int:
     """FLOPs of one forward pass, a multiply-add counted as two.
 
     Convolutions and matrix products are counted as they run, what up-sampling layers do besides by their own formula;
