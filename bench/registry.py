@@ -60,7 +60,7 @@ class Registry(Mapping[str, str]):
         """The options of `name` as lists: the default first, then the other allowed values where they are listed."""
         listed = {key: typing.get_args(field.annotation) for key, field in self._model(name, "").model_fields.items()}
         return {
-            key: [default, *(value for value in listed[key] if isinstance(value, str) and value != default)]
+            key: [default, *(value for value in listed[key] if isinstance(value, str | int) and value != default)]
             for key, default in self.options(name).items()
         }
 

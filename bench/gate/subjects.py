@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from bench.cell import Cell, distinguish
@@ -60,7 +60,10 @@ class Subjects:
 
         cell = next(iter(self.cells.values()))
         torch.set_num_threads(cell.threads)
-        up = partial(torch.nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1, bias=False)
+
+        def up(in_channels: int, out_channels: int, *, dims: int = 2) -> torch.nn.Module:
+            return torch.nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False)
+
         network = Single(up, ANCHOR_CHANNELS, ANCHOR_CHANNELS, ANCHOR_SIDE).to(cell.device)
         x = torch.randn(ANCHOR_BATCH, ANCHOR_CHANNELS, ANCHOR_SIDE, ANCHOR_SIDE, device=cell.device)
         return Subject(cell, network, x, forward_pass(network, x, cell), training_step(network, x, cell))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.models.base import Up
+from bench.models.base import Network, Up
 
 
-class Single(nn.Module):
-    """The layer alone: (N, in_channels, H, W) -> (N, out_channels, 2H, 2W)."""
+class Single(Network):
+    """The layer alone: (N, in_channels, *S) -> (N, out_channels, *(2 * s for s in S)), S of `dims` dimensions."""
 
     role: ClassVar[str] = "layer"
 
-    def __init__(self, up: Up, in_channels: int, out_channels: int, size: int) -> None:
-        super().__init__()
-        self.up = up(in_channels, out_channels)
+    def __init__(self, up: Up, in_channels: int, out_channels: int, size: int, *, dims: int = 2) -> None:
+        super().__init__((in_channels, *[size] * dims), dims=dims)
+        self.up = up(in_channels, out_channels, dims=dims)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.up(x)

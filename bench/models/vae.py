@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.models.base import Up, check_size, conv_block
+from bench.models.base import Network, Up, check_size, conv_block, up_block
 
 HALVINGS = 4
 
 
-class VAE(nn.Module):
+class VAE(Network):
     """Variational autoencoder whose decoder up-samples four times.
 
     (N, in_channels, size, size) in [0, 1] -> (reconstruction of that shape, mean, log variance (N, latent)).
@@ -29,7 +29,7 @@ class VAE(nn.Module):
     def __init__(
         self, up: Up, in_channels: int, out_channels: int, size: int, *, channels: int = 16, latent: int = 64
     ) -> None:
-        super().__init__()
+        super().__init__((in_channels, size, size))
         check_size(size, HALVINGS)
         self.latent = latent
         widths = [channels * 2**level for level in range(HALVINGS)]
@@ -43,9 +43,7 @@ class VAE(nn.Module):
             nn.Linear(latent, widths[-1] * side**2), nn.Unflatten(1, (widths[-1], side, side)), nn.ReLU()
         )
         stages = pairwise([*reversed(widths), widths[0]])
-        self.stages = nn.Sequential(
-            *(layer for a, b in stages for layer in (up(a, b), nn.BatchNorm2d(b), nn.ReLU(inplace=True)))
-        )
+        self.stages = nn.Sequential(*(layer for a, b in stages for layer in up_block(up, a, b)))
         self.head = nn.Conv2d(widths[0], out_channels, 3, padding=1)
         nn.init.constant_(self.head.get_parameter("bias"), 0.5)
 

@@ -13,6 +13,7 @@ TASKS = Registry(
     {
         "segmentation": "bench.tasks.segmentation:Segmentation",
         "generation": "bench.tasks.generation:Generation",
+        "adversarial": "bench.tasks.adversarial:Adversarial",
         "speed": "bench.tasks.speed:Speed",
     },
 )

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,10 +21,12 @@ from bench.errors import Diverged
 from bench.metrics import METRICS
 from bench.metrics.base import Better, Metric
 from bench.models import MODELS
+from bench.models.base import Network
 
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 Varies = Literal["never", "seed", "machine"]
 
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
@@ -61,25 +63,52 @@ class Task(Protocol):
     def run(self, cell: Cell, folder: Path | None) -> Result: ...
 
 
-def build_network(cell: Cell, in_channels: int, out_channels: int, size: int) -> nn.Module:
+def build_network(cell: Cell, in_channels: int, out_channels: int, size: int) -> Network:
     """The cell's network with the cell's layer, seeded, on the cell's device, in the cell's memory format.
 
     Raises ValueError for numbers the layer or the network cannot be built with.
     """
     torch.manual_seed(cell.seed)
+    network = _assemble(cell, in_channels, out_channels, size)
+    return place(network, cell, network.dims)
+
+
+def check_network(cell: Cell, in_channels: int, out_channels: int, size: int, *, dims: tuple[int, ...] = (2,)) -> None:
+    """Build the network without memory or arithmetic; raises what `build_network` raises.
+
+    Raises ValueError as well for a network of other spatial dimensions than `dims`, those of the task's data.
+    """
+    with torch.device("meta"):
+        network = _assemble(cell, in_channels, out_channels, size)
+    if network.dims not in dims:
+        wanted = " or ".join(map(str, dims))
+        raise ValueError(f"task {cell.task.name!r} needs dims = {wanted}, got {network.dims}")
+    layout(cell, network.dims)
+
+
+def _assemble(cell: Cell, in_channels: int, out_channels: int, size: int) -> Network:
     up = partial(layers.build, cell.layer.name, **cell.layer.options)
-    network = MODELS.build(cell.model.name, up, in_channels, out_channels, size, **cell.model.options)
-    network = network.to(cell.device).to(memory_format=MEMORY_FORMATS[cell.memory_format])
+    return MODELS.build(cell.model.name, up, in_channels, out_channels, size, **cell.model.options)
+
+
+def place(network: AnyModule, cell: Cell, dims: int = 2) -> AnyModule:
+    """The network of `dims` spatial dimensions on the cell's device, in its memory format, compiled if it says so."""
+    network = network.to(cell.device).to(memory_format=layout(cell, dims))  # type: ignore[call-overload]
     if cell.compile:
         network.compile()
     return network
 
 
-def check_network(cell: Cell, in_channels: int, out_channels: int, size: int) -> None:
-    """Build the network without memory or arithmetic; raises what `build_network` raises."""
-    with torch.device("meta"):
-        up = partial(layers.build, cell.layer.name, **cell.layer.options)
-        MODELS.build(cell.model.name, up, in_channels, out_channels, size, **cell.model.options)
+def layout(cell: Cell, dims: int) -> torch.memory_format:
+    """The cell's memory format for tensors (N, C, *S) of `dims` spatial dimensions; for (N, C) there is but one.
+
+    Raises ValueError for channels_last in one dimension, which torch does not have.
+    """
+    if cell.memory_format == "contiguous" or dims == 0:
+        return torch.contiguous_format
+    if dims not in CHANNELS_LAST:
+        raise ValueError(f"memory_format {cell.memory_format!r} needs 2 or 3 dimensions, got {dims}")
+    return CHANNELS_LAST[dims]
 
 
 def autocast(cell: Cell) -> AbstractContextManager[Any]:

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bench.cell import Cell
 from bench.data import DATA
-from bench.errors import Diverged
-from bench.metrics.checkerboard import power_spectrum
 from bench.tasks.base import (
     Result,
     autocast,
@@ -23,12 +20,10 @@ from bench.tasks.base import (
     check_network,
     check_positive,
     evaluate,
-    to_uint8,
 )
+from bench.tasks.samples import CHUNK, SHOWN, draw_real, make_images, pictures
 from bench.tasks.training import to_input, train
 
-SHOWN = 16  # samples and reconstructions kept for the figures
-CHUNK = 64
 ENCODED = 512  # training images, spread over the split, whose codes the samples' distribution is fitted to
 
 
@@ -94,8 +89,7 @@ class Generation:
             network, loss, cell, count=len(images), batch=self.batch, steps=self.steps, learning_rate=self.learning_rate
         )
         network.eval()
-        chosen = np.random.default_rng(0).permutation(len(data.test.images))[: self.samples]
-        real = data.test.images[chosen]
+        real = draw_real(data.test, self.samples)
         with torch.inference_mode(), autocast(cell):
             posterior = [
                 network(to_input(chunk, cell))[1:] for chunk in images[:: max(1, len(images) // ENCODED)].split(CHUNK)
@@ -103,24 +97,10 @@ class Generation:
             mean, log_variance = (torch.cat(part) for part in zip(*posterior, strict=True))
             generator = torch.Generator().manual_seed(cell.seed)
             codes = draw_codes(mean, log_variance.exp(), self.samples, generator).to(cell.device)
-            generated = np.concatenate([_finite(network.decode(chunk)) for chunk in codes.split(CHUNK)])
-            reconstructed = np.concatenate(
-                [_finite(network(to_input(chunk, cell))[0]) for chunk in torch.from_numpy(real).split(CHUNK)]
-            )
+            generated = make_images(network.decode, codes)
+            reconstructed = make_images(lambda chunk: network(to_input(chunk, cell))[0], torch.from_numpy(real))
         return Result(
             evaluate(self.metrics, {"samples": (generated, real), "reconstructions": (reconstructed, real)}),
-            arrays={
-                "generated": generated[:SHOWN],
-                "original": real[:SHOWN],
-                "reconstructed": reconstructed[:SHOWN],
-                "spectrum": power_spectrum(generated),
-                "spectrum_real": power_spectrum(real),
-            },
+            arrays={**pictures(generated, real), "reconstructed": reconstructed[:SHOWN]},
             raw={"loss": curve, "data": data.identity()},
         )
-
-
-def _finite(images: Tensor) -> np.ndarray:
-    if not images.isfinite().all():
-        raise Diverged("the decoder's images are not finite")
-    return to_uint8(images)

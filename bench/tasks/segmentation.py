@@ -16,7 +16,7 @@ from bench.data import DATA
 from bench.data.base import VOID
 from bench.errors import UserError
 from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, check_positive, evaluate
-from bench.tasks.training import to_input, train
+from bench.tasks.training import to_device, to_input, train
 
 SHOWN = 8  # test tiles kept for the figures, spread evenly over the split
 EVALUATION_BATCH = 64
@@ -54,8 +54,11 @@ class Segmentation:
         mean = to_input(images, cell).mean((0, 2, 3), keepdim=True)
 
         def loss(indices: Tensor) -> Tensor:
-            target = masks[indices].to(cell.device).long()
-            return F.cross_entropy(network(to_input(images[indices], cell) - mean), target, ignore_index=VOID)
+            target = to_device(masks[indices], cell).long()
+            logits = network(to_input(images[indices], cell) - mean)
+            # summed here: on a GPU the built-in mean over maps has no deterministic form, and refuses to run
+            each = F.cross_entropy(logits, target, ignore_index=VOID, reduction="none")
+            return each.sum() / (target != VOID).sum()
 
         curve = train(
             network, loss, cell, count=len(images), batch=self.batch, steps=self.steps, learning_rate=self.learning_rate

@@ -18,8 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.cell import Cell, Spec
 from bench.layers import LAYERS, REFERENCE
 from bench.layers.base import UpsamplingLayer
+from bench.models.base import Network
 from bench.tasks import TASKS
-from bench.tasks.base import MEMORY_FORMATS, Measurement, Result, autocast, build_network, check_network, check_positive
+from bench.tasks.base import Measurement, Result, autocast, build_network, check_network, check_positive, layout
 from bench.tasks.memory import allocator_peak, bytes_moved
 from bench.tasks.timing import time_interleaved
 
@@ -42,7 +43,9 @@ class Speed:
     """Forward pass and training step of the cell's network and of its twin with the reference layer.
 
     forward: evaluation mode, no gradients. train: forward, backward and a step of SGD; the input takes a gradient if
-    the network is a bare layer, which in use lies in mid-network. Input: (batch, in_channels, side, side), white.
+    the network is a bare layer, which in use lies in mid-network. Input: white, `batch` of what the network takes:
+    (in_channels, side, side), in another number of dimensions if the model's `dims` says so, or the codes of a
+    generative adversarial network, of which only the generator is timed: its discriminator holds no layer.
     The two are timed in turn in `blocks` blocks of random order which share about `seconds` for each of the two modes.
     Every metric comes also as `*_ratio` to the twin; that of a time is the median of the blocks' ratios.
     The process is the replicate: use several seeds, not more blocks.
@@ -55,7 +58,7 @@ class Speed:
     blocks: int = 7
     seconds: float = 1.0
 
-    roles: ClassVar[frozenset[str]] = frozenset({"layer", "dense", "autoencoder"})
+    roles: ClassVar[frozenset[str]] = frozenset({"layer", "dense", "autoencoder", "gan"})
     needs_data: ClassVar[bool] = False
     exclusive: ClassVar[bool] = True
 
@@ -64,7 +67,7 @@ class Speed:
 
     def check(self, cell: Cell) -> None:
         check_positive(batch=self.batch, side=self.side, blocks=self.blocks, seconds=self.seconds)
-        check_network(cell, self.in_channels, self.out_channels, self.side)
+        check_network(cell, self.in_channels, self.out_channels, self.side, dims=(1, 2, 3))
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
         reference = dataclasses.replace(cell, layer=Spec(REFERENCE, LAYERS.complete(REFERENCE, {})))
@@ -87,7 +90,7 @@ class Subject:
     """A speed cell made ready: its network, its input, and the two steps that are timed."""
 
     cell: Cell
-    network: nn.Module
+    network: Network
     x: Tensor
     forward: Callable[[], object]
     train: Callable[[], None]
@@ -97,8 +100,8 @@ def prepare(cell: Cell) -> Subject:
     """Build the network and the white input of a speed cell."""
     task: Speed = TASKS.build(cell.task.name, **cell.task.options)
     network = build_network(cell, task.in_channels, task.out_channels, task.side)
-    x = torch.randn(task.batch, task.in_channels, task.side, task.side, device=cell.device)
-    x = x.contiguous(memory_format=MEMORY_FORMATS[cell.memory_format])
+    x = torch.randn(task.batch, *network.input_shape, device=cell.device)
+    x = x.contiguous(memory_format=layout(cell, x.ndim - 2))
     return Subject(cell, network, x, forward_pass(network, x, cell), training_step(copy.deepcopy(network), x, cell))
 
 
@@ -119,7 +122,7 @@ def costs(subject: Subject) -> dict[str, float]:
     }
 
 
-def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], object]:
+def forward_pass(network: Network, x: Tensor, cell: Cell) -> Callable[[], object]:
     """The forward pass in evaluation mode without gradients, as a function without arguments."""
     network.eval()
 
@@ -132,14 +135,14 @@ def forward_pass(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], obje
     return step
 
 
-def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], None]:
+def training_step(network: Network, x: Tensor, cell: Cell) -> Callable[[], None]:
     """Forward, backward and one step of plain SGD, as a function without arguments; the loss is the mean square output.
 
     The update is written out: constructing any torch.optim optimiser imports the compiler, seconds in each process.
     """
     network.train()
     parameters: list[Tensor] = list(network.parameters())
-    x = x.clone().requires_grad_(getattr(network, "role", "") == "layer")
+    x = x.clone().requires_grad_(network.role == "layer")
     wanted = [*parameters, x] if x.requires_grad else parameters
 
     def step() -> None:
@@ -148,15 +151,18 @@ def training_step(network: nn.Module, x: Tensor, cell: Cell) -> Callable[[], Non
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         loss = torch.stack([output.float().square().mean() for output in outputs]).sum()
         # not .backward(): gradients kept in .grad would be freed by the next step, see allocator_peak
-        gradients = torch.autograd.grad(loss, wanted)
+        gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
+        steered = [index for index in range(len(parameters)) if gradients[index] is not None]
         with torch.no_grad():
-            torch._foreach_add_(parameters, gradients[: len(parameters)], alpha=-LEARNING_RATE)
+            torch._foreach_add_(
+                [parameters[index] for index in steered], [gradients[index] for index in steered], alpha=-LEARNING_RATE
+            )
         _synchronise(cell)
 
     return step
 
 
-def forward_flops(network: nn.Module, x: Tensor) -> int:
+def forward_flops(network: Network, x: Tensor) -> int:
     """FLOPs of one forward pass, a multiply-add counted as two.
 
     Convolutions and matrix products are counted as they run, what up-sampling layers do besides by their own formula;

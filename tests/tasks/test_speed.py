@@ -5,26 +5,34 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
-from bench.cell import Cell, Spec
-from bench.layers import LAYERS
+from bench.cell import Cell, MemoryFormat, Spec
+from bench.layers import LAYERS, build
 from bench.models import MODELS
 from bench.tasks import TASKS
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
 
+BRIEF = {"blocks": 1, "seconds": 1e-6}  # for what does not look at times
 
-def cell(layer: str, model: str = "single", **options: object) -> Cell:
+
+def cell(
+    layer: str, model: str = "single", *, dims: int = 2, memory_format: MemoryFormat = "contiguous", **options: object
+) -> Cell:
     small = {"batch": 2, "side": 16, "in_channels": 4, "out_channels": 4, "blocks": 3, "seconds": 0.02}
-    sizes = {"channels": 2} if model != "single" else {}
+    sizes = {"channels": 2, "depth": 3, "latent": 8, "backbone": "resnet18", "output_stride": 32, "dims": dims}
+    known = MODELS.options(model)
     return Cell(
         Spec("speed", TASKS.complete("speed", {**small, **options})),
-        Spec(model, MODELS.complete(model, sizes)),
+        Spec(model, MODELS.complete(model, {key: value for key, value in sizes.items() if key in known})),
         Spec(layer, LAYERS.complete(layer, {})),
         None,
+        memory_format=memory_format,
     )
 
 
@@ -47,12 +55,34 @@ def test_costs_of_a_layer_alone_are_those_of_its_formula(layer: str) -> None:
     assert min(found.values()) > 0
 
 
+@pytest.mark.parametrize(
+    ("model", "dims", "memory_format"),
+    [
+        ("single", 1, "contiguous"),
+        ("single", 3, "channels_last"),
+        ("unet", 1, "contiguous"),
+        ("unet", 3, "channels_last"),
+    ],
+)
+def test_signals_and_volumes_have_costs_of_their_own(model: str, dims: int, memory_format: MemoryFormat) -> None:
+    found = measure(cell("ipixel_dcl", model, dims=dims, side=8, memory_format=memory_format, **BRIEF))
+    assert min(found.values()) > 0
+    if model == "single":
+        built = LAYERS.build("ipixel_dcl", 4, 4, dims=dims)
+        assert found["parameters"] == sum(parameter.numel() for parameter in built.parameters())
+        assert found["flops"] == 2 * built.multiply_adds() * 2 * 8**dims
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_exact_figures_repeat_to_the_byte(model: str) -> None:
-    subject = cell("pixel_dcl", model, side=32)
+    subject = cell("pixel_dcl", model, side=32, **BRIEF)
     first, second = measure(subject), measure(subject)
     exact = [name for name in first if "time" not in name]
     assert [first[name] for name in exact] == [second[name] for name in exact]
+    with torch.device("meta"):
+        network = MODELS.build(model, partial(build, "pixel_dcl"), 4, 4, 32, **subject.model.options)
+    # of a GAN those of its generator: the discriminator holds no layer
+    assert first["parameters"] == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_the_reference_against_itself_is_one() -> None:
@@ -101,6 +131,22 @@ def test_a_failing_step_is_told() -> None:
 
     with pytest.raises(RuntimeError, match="of the test"):
         time_interleaved({"only": step}, 2, 0.001, random.Random(0))
+
+
+@pytest.mark.parametrize(
+    ("layer", "changes", "said"),
+    [
+        ("carafe", {"dims": 3}, "dims must be 2 for Carafe, got 3"),
+        ("pixel_dcl", {"dims": 1, "memory_format": "channels_last"}, "'channels_last' needs 2 or 3 dimensions, got 1"),
+    ],
+)
+@pytest.mark.parametrize("model", ["single", "unet"])
+def test_dimensions_that_do_not_go_together_are_refused(
+    model: str, layer: str, changes: dict[str, Any], said: str
+) -> None:
+    subject = cell(layer, model, **changes)
+    with pytest.raises(ValueError, match=said):
+        TASKS.build("speed", **subject.task.options).check(subject)
 
 
 @pytest.mark.parametrize("changes", [{"batch": 0}, {"seconds": 0.0}, {"blocks": -1}])
