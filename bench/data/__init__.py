@@ -9,7 +9,7 @@ One that is made of image files inherits all of this from `bench.data.files.Imag
 
 torchvision's readers are what the tests compare with, not what reads: they want the layout that their own download
 leaves rather than the distributed one (Pets, Fashion-MNIST, CelebA), unpickle (CIFAR-10), know no augmented list (VOC)
-or leave the class map to the caller (COCO), and none of them names the file that is missing or damaged.
+or leave the class map to the caller (COCO), and where something is missing they say "not found or corrupted" at most.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ class OxfordPets(ImageSet):
     """Oxford-IIIT Pets, 37 breeds as one class. Layout: oxford-iiit-pet/ with images, annotations/trimaps and
     annotations/{trainval,test}.txt. Parkhi et al., CVPR 2012; CC BY-SA 4.0.
 
-    Test: the list test. Val: a tenth of trainval, chosen by hash. border="class": background, pet and border, as most
-    published figures for up-sampling layers on this set have it, and because the border is where such layers differ.
+    Test: the list test. Val: a tenth of trainval, chosen by hash. border="class", the default: background, pet
+    and border, as most tests on this set have it, and because the border is where up-sampling layers differ.
     border="void": background and pet; the border, "not classified" to the authors, does not count.
     """
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import PIL
 import pytest
 
 from bench.cell import Cell, Spec
@@ -111,6 +115,18 @@ def test_other_options_are_other_entries(home: Path, options: dict[str, int]) ->
     other = cache.load(Spec("camvid", DATA.complete("camvid", options)), home)
     assert other.train.images.shape[1] == options["size"]
     assert len(entries(cache.root())) == 2
+
+
+def test_other_code_or_another_decoder_decodes_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cache.prepare(SPEC, home)
+    with monkeypatch.context() as patch:
+        patch.setattr(PIL, "__version__", "0.1")
+        assert cache.prepare(SPEC, home) != before
+    changed = home / "camvid.py"
+    changed.write_text(Path(inspect.getfile(CamVid)).read_text() + "# changed\n")
+    monkeypatch.setattr(CamVid, "__module__", "bench.changed")
+    monkeypatch.setitem(sys.modules, "bench.changed", SimpleNamespace(__file__=str(changed)))
+    assert cache.prepare(SPEC, home) != before
 
 
 @pytest.mark.parametrize("victim", ["train_images.npy", "val_masks.npy", "index.json"])
