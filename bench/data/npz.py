@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.base import VOID, Dataset, Split
+from bench.data.base import VOID, Allocate, Dataset, Split, in_memory
+from bench.data.files import named
 from bench.errors import UserError
 
 
@@ -25,7 +26,11 @@ class Npz:
         """Raises UserError if no folder was named or the file is not there."""
         self._path(folder)
 
-    def load(self, folder: Path | None = None) -> Dataset:
+    def sources(self, folder: Path | None) -> list[Path]:
+        """The file. Raises what `check` raises."""
+        return [self._path(folder)]
+
+    def load(self, folder: Path | None = None, allocate: Allocate = in_memory) -> Dataset:
         """Raises UserError if the file is damaged or an array in it is missing or has the wrong type or shape."""
         path = self._path(folder)
         try:
@@ -36,15 +41,13 @@ class Npz:
         names = tuple(map(str, arrays.get("class_names", ())))
         train, test = (_split(path, arrays, name, len(names)) for name in ("train", "test"))
         val = _split(path, arrays, "val", len(names)) if "val_images" in arrays else Split(test.images[:0])
-        return Dataset(train, val, test, names)
+        splits = {"train": train, "val": val, "test": test}
+        return Dataset(**{name: _place(name, split, allocate) for name, split in splits.items()}, class_names=names)
 
     def _path(self, folder: Path | None) -> Path:
         if not self.file:
             raise UserError("data set 'npz' needs the option 'file', the archive's name below the data folder")
-        if folder is None:
-            raise UserError(f"data set 'npz' needs the folder that holds {self.file!r}: name it with --data FOLDER")
-        if not folder.is_dir():
-            raise UserError(f"data folder {folder} does not exist")
+        folder = named(folder, "npz", repr(self.file))
         path = folder / self.file
         if not path.is_file():
             found = ", ".join(sorted(p.name for p in folder.glob("*.npz"))) or "no .npz files"
@@ -63,4 +66,14 @@ def _split(path: Path, arrays: dict[str, NDArray], name: str, classes: int) -> S
     labels = np.unique(masks)
     if (highest := labels[labels != VOID].max(initial=0)) >= classes:
         raise UserError(f"data file {path}: {name}_masks has label {highest}, but class_names names {classes} classes")
+    return Split(images, masks)
+
+
+def _place(name: str, split: Split, allocate: Allocate) -> Split:
+    images = allocate(f"{name}_images", split.images.shape)
+    images[...] = split.images
+    if split.masks is None:
+        return Split(images)
+    masks = allocate(f"{name}_masks", split.masks.shape)
+    masks[...] = split.masks
     return Split(images, masks)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cell import Cell, flatten
-from bench.data import DATA
+from bench.data import DATA, cache
 from bench.errors import UserError, unknown
 from bench.run.grid import Grid
 from bench.run.pool import Ended, run_cells
@@ -71,14 +71,20 @@ def plan(cells: Mapping[str, Cell], store: Store, *, retry: bool) -> Plan:
 
 
 def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
-    """Raises UserError if data or a device that the cells need is not there."""
-    for spec in {cell.data.name + repr(cell.data.options): cell.data for cell in cells if cell.data}.values():
+    """Raises UserError if data or a device that the cells need is not there, or if data are damaged.
+
+    Data are decoded here, unless that was done before, so that no cell's time goes into it.
+    """
+    specs = {cell.data.name + repr(cell.data.options): cell.data for cell in cells if cell.data}.values()
+    for spec in specs:
         DATA.build(spec.name, **spec.options).check(data)
     if any(cell.device == "cuda" for cell in cells):
         import torch
 
         if not torch.cuda.is_available():
             raise UserError("device 'cuda' is not available on this machine; run with --device cpu")
+    for spec in specs:
+        cache.prepare(spec, data)
 
 
 def execute(

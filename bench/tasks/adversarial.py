@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.cell import Cell
-from bench.data import DATA
+from bench.data import cache
 from bench.tasks.base import (
     Result,
     autocast,
@@ -85,7 +85,7 @@ class Adversarial:
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
         assert cell.data is not None
-        data = DATA.build(cell.data.name, **cell.data.options).load(folder)
+        data = cache.load(cell.data, folder)
         channels, size = data.train.images.shape[-1], data.train.images.shape[1]
         generator: Any = build_network(cell, channels, channels, size)  # role "gan": it makes its discriminator
         torch.manual_seed(cell.seed)  # the layer has drawn as many numbers as it wanted

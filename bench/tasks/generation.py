@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.cell import Cell
-from bench.data import DATA
+from bench.data import cache
 from bench.tasks.base import (
     Result,
     autocast,
@@ -75,7 +75,7 @@ class Generation:
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
         assert cell.data is not None
-        data = DATA.build(cell.data.name, **cell.data.options).load(folder)
+        data = cache.load(cell.data, folder)
         channels, size = data.train.images.shape[-1], data.train.images.shape[1]
         network: Any = build_network(cell, channels, channels, size)  # role "autoencoder": it can decode
         images = torch.from_numpy(data.train.images)

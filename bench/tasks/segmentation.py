@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.cell import Cell
-from bench.data import DATA
+from bench.data import cache
 from bench.data.base import VOID
 from bench.errors import UserError
 from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, check_positive, evaluate
@@ -45,7 +45,7 @@ class Segmentation:
 
     def run(self, cell: Cell, folder: Path | None) -> Result:
         assert cell.data is not None
-        data = DATA.build(cell.data.name, **cell.data.options).load(folder)
+        data = cache.load(cell.data, folder)
         if data.train.masks is None or data.test.masks is None:
             raise UserError(f"data set {cell.data.name!r} has no masks; segmentation needs them")
         classes, channels = len(data.class_names), data.train.images.shape[-1]
