@@ -127,12 +127,12 @@ def run(
     console = Console()
     grid = load_grid(grid_file, device=device)
     store = Store(out or Path("results", "runs", grid_file.stem))
-    cells = select(grid, only or ())
-    planned = plan(cells, store, retry=retry)
+    planned = plan(select(grid, only or ()), store, retry=retry)
     if dry_run:
         for cell in planned.todo:
             print(cell.id, cell)
-        print(f"{len(planned.todo)} cells to run, {len(planned.kept)} already there, in {store.root}")
+        waiting = f", {count} more once their trials have ended" if (count := len(planned.waiting.choices)) else ""
+        print(f"{len(planned.todo)} cells to run, {len(planned.kept)} already there{waiting}, in {store.root}")
         return
     check_ready(planned.todo, data)
     with store.opened():
