@@ -127,12 +127,12 @@ def run(
     console = Console()
     grid = load_grid(grid_file, device=device)
     store = Store(out or Path("results", "runs", grid_file.stem))
-    cells = select(grid, only or ())
-    planned = plan(cells, store, retry=retry)
+    planned = plan(select(grid, only or ()), store, retry=retry)
     if dry_run:
         for cell in planned.todo:
             print(cell.id, cell)
-        print(f"{len(planned.todo)} cells to run, {len(planned.kept)} already there, in {store.root}")
+        waiting = f", {count} more once their trials have ended" if (count := len(planned.waiting.choices)) else ""
+        print(f"{len(planned.todo)} cells to run, {len(planned.kept)} already there{waiting}, in {store.root}")
         return
     check_ready(planned.todo, data)
     with store.opened():
@@ -256,7 +256,7 @@ def regress(
     root, rule = repository(), Rule(margin, level)
     if out and out.exists():
         raise UserError(f"--out {out} exists; name a folder that does not, so that nothing is mixed or lost")
-    wanted = set(select(load_grid(grid or root / "ablations" / "gate.toml"), only)) if only else None
+    wanted = set(select(load_grid(grid or root / "ablations" / "gate.toml"), only).cells) if only else None
     with checked_out(root, base) as tree, tempfile.TemporaryDirectory() as scratch:
         cells = Cells(cells_of(tree, grid), cells_of(root, grid))
         cells = cells if wanted is None else cells.chosen(wanted)

@@ -18,7 +18,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 def test_the_readme_shows_the_reference_run() -> None:
     table = (ROOT / "results" / "quick" / "tables" / "summary.md").read_text(encoding="utf-8")
     rows = [line for line in table.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 4
+    assert len(rows) >= 2 + 4
     for row in rows:
         assert row in README
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from bench.cell import flatten
-from bench.run.store import Store, read_all
+from bench.cell import Cell, flatten
+from bench.run.store import Record, Store, read_all
 
 MISSING = "missing"
 
 
 def load_frame(root: Path) -> pd.DataFrame:
-    """Columns: experiment, cell, outcome, reason, the flattened settings, metric, value, unit, better, varies.
+    """Columns: experiment, cell, outcome, reason, the flattened settings, metric, value, unit, better, varies, tuned.
 
     `layer` is the layer's name and those of its options that differ within the grid: "transposed_conv kernel=3".
-    A cell that failed or has no result is one row whose metric is None and value NaN: never a gap.
+    A cell that failed or has no result is one row whose metric is None and value NaN: never a gap. So is a cell whose
+    trials have not ended; its tuned settings are None. `tuned` names the settings that trials have chosen, with commas.
     Raises UserError if `root` is no results folder or a file in it is damaged.
     """
     store = Store(root)
@@ -24,24 +26,30 @@ def load_frame(root: Path) -> pd.DataFrame:
     records = read_all(store, grid)
     rows = []
     for experiment in grid.experiments:
+        known: dict[str, Any] = {"experiment": experiment.name, "tuned": ",".join(experiment.tuned)}
         for cell in experiment.cells:
-            record = records[cell.id]
-            known = {
-                "experiment": experiment.name,
-                "cell": cell.id,
-                "outcome": record.outcome if record else MISSING,
-                "reason": record.reason if record else "",
-                "duration": record.duration if record else None,
-                **flatten(cell.to_json()),
-            }
-            measured = [measurement.model_dump() for measurement in record.measurements] if record else []
-            rows += [known | measurement for measurement in measured or [{"metric": None}]]
+            rows += _rows(known | {"cell": cell.id}, cell, records[cell.id])
+        for choice in experiment.choices:
+            (row,) = _rows(known | {"cell": choice.id}, choice.candidates[0], None)
+            rows.append(row | {"reason": "its trials have not ended"} | dict.fromkeys(experiment.tuned))
     frame = pd.DataFrame(rows, dtype=object)  # or gaps would turn whole numbers into fractions
     for column in ("value", "unit", "better", "varies"):
         if column not in frame:
             frame[column] = None
     numbers = {column: frame[column].astype(float) for column in ("value", "duration")}
     return frame.assign(**numbers, layer=_layer_labels(frame))
+
+
+def _rows(known: dict[str, Any], cell: Cell, record: Record | None) -> list[dict[str, Any]]:
+    """One a measurement, or one without."""
+    known |= {
+        "outcome": record.outcome if record else MISSING,
+        "reason": record.reason if record else "",
+        "duration": record.duration if record else None,
+        **flatten(cell.to_json()),
+    }
+    measured = [measurement.model_dump() for measurement in record.measurements] if record else []
+    return [known | measurement for measurement in measured or [{"metric": None}]]
 
 
 def _layer_labels(frame: pd.DataFrame) -> pd.Series:

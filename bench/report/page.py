@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.report.frame import load_frame, write_frame
 from bench.report.plots import NothingToDraw, draw, save
-from bench.report.tables import summarise, to_csv, to_latex, to_markdown
+from bench.report.tables import differences_to_markdown, summarise, to_csv, to_latex, to_markdown
 from bench.run.store import Store, write_atomically
 
 INDEX_HEAD = """# Reference runs
@@ -19,11 +19,12 @@ Made by `tox run -e reference`; the figures behind every table are in `*/cells/*
 def write_tables(root: Path) -> str:
     """Write frame.{parquet,csv}, tables/NAME.{md,tex,csv} and README.md; return the tables as Markdown.
 
+    tables/NAME-differences.md is beside them where a table holds the reference layer and another.
     Raises UserError for a folder that is no results folder or cannot be written.
     """
     frame = load_frame(root)
     grid = Store(root).read_grid()
-    summaries = [summarise(frame, spec) for spec in grid.tables]
+    summaries = summarise(frame, grid.tables)
     texts = [to_markdown(summary) for summary in summaries]
     try:
         write_frame(frame, root)
@@ -31,10 +32,22 @@ def write_tables(root: Path) -> str:
         for summary, markdown in zip(summaries, texts, strict=True):
             for suffix, text in (("md", markdown), ("tex", to_latex(summary)), ("csv", to_csv(summary))):
                 write_atomically(root / "tables" / f"{summary.spec.name}.{suffix}", text)
+            _write_or_remove(_differences(root, summary.spec.name), differences_to_markdown(summary))
         _write_page(root)
     except OSError as error:
         raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
     return "\n".join(texts)
+
+
+def _differences(root: Path, table: str) -> Path:
+    return root / "tables" / f"{table}-differences.md"
+
+
+def _write_or_remove(path: Path, text: str) -> None:
+    if text:
+        write_atomically(path, text)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_plots(root: Path) -> list[str]:
@@ -93,13 +106,16 @@ def _body(root: Path, prefix: str = "") -> str:
             for env in (record.environment for record in records)
         }
     )
-    written = [root / "tables" / f"{spec.name}.md" for spec in grid.tables]
+    written = [
+        path for spec in grid.tables for path in (root / "tables" / f"{spec.name}.md", _differences(root, spec.name))
+    ]
     tables = [path.read_text(encoding="utf-8") for path in written if path.exists()]
     drawn = [spec for spec in grid.figures if (root / "figures" / f"{spec.name}.png").exists()]
     pictures = [f"### {spec.title}\n\n![{spec.title}]({prefix}figures/{spec.name}.png)\n" for spec in drawn]
     return "\n".join(
         [
-            f"{ended} of {len(grid.cells)} cells ended well. Measured on: {'; '.join(facts) or 'nothing yet'}.\n",
+            f"{ended} of {len(grid.cells) + len(grid.choices)} cells ended well. "
+            f"Measured on: {'; '.join(facts) or 'nothing yet'}.\n",
             *tables,
             *pictures,
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from bench.report.statistics import estimate
 from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, figure_style, line, marker, new_figure
-from bench.report.tables import NOT_SETTINGS, REPLICATES, scale
+from bench.report.tables import NOT_SETTINGS, REPLICATES, scale, tuned_keys
 from bench.run.grid import FigureSpec
 from bench.run.store import Store
 
 VOID = 255
+POINTS = 40  # of a learning curve
 Arrays = dict[str, dict[str, NDArray]]  # by layer
 
 
@@ -162,12 +163,70 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     return figure
 
 
+def curves(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Training loss against step, a panel for each setting that varies: a line a layer, mean and range over seeds.
+
+    A point is the mean of successive steps, or the noise of the batches would hide the layers.
+    """
+    part = _experiment(frame, spec.experiment).drop_duplicates("cell")
+    figure, panels = _panels(part)
+    drawn = False
+    for axes, group in panels:
+        for layer in _layers(group):
+            found = [_losses(store, cell) for cell in group[group["layer"] == layer]["cell"]]
+            losses = [loss for loss in found if loss is not None]
+            if not losses:
+                continue
+            steps, values = _coarse(losses)
+            style: Any = {"color": colour(layer), "linestyle": line(layer, _layers(part)), "marker": marker(layer)}
+            axes.plot(steps, values.mean(0), label=layer, linewidth=1.4, markersize=4, markevery=0.15, **style)
+            axes.fill_between(steps, values.min(0), values.max(0), color=colour(layer), alpha=0.15, linewidth=0)
+            drawn = True
+        axes.set_xlabel("step")
+    if not drawn:
+        raise NothingToDraw(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored loss")
+    _log_if_wide([axes for axes, _ in panels])
+    panels[0][0].set_ylabel("training loss")
+    _shared_legend(figure)
+    return figure
+
+
+def sweep(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
+    """Column y over the setting x, a number: a line a layer, bars from the worst seed to the best.
+
+    A panel for each other setting that varies; a value at which a seed was lost has no point.
+    """
+    part, key = _column(frame, spec.y), spec.x
+    if key not in part or not part[key].map(lambda value: isinstance(value, int | float)).all():
+        raise NothingToDraw(f"figure {spec.name!r}: {key!r} is no number in {spec.y!r}")
+    figure, panels = _panels(part, {key})
+    layers = _layers(part)
+    for axes, group in panels:
+        for layer in layers:
+            found = group[group["layer"] == layer].groupby(key)["value"].agg(["mean", "min", "max", "count"])
+            chosen = found[found["count"] == part["seed"].nunique()].sort_index()
+            bars = [chosen["mean"] - chosen["min"], chosen["max"] - chosen["mean"]]
+            axes.errorbar(
+                chosen.index.astype(float), chosen["mean"], yerr=bars, label=layer, color=colour(layer),
+                marker=marker(layer), linestyle=line(layer, layers), linewidth=1.2, elinewidth=1, capsize=2,
+            )  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlabel(key.rpartition(".")[2].replace("_", " "))
+        axes.set_xticks(values := sorted(set(part[key].astype(float))), [f"{value:g}" for value in values])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    panels[0][0].set_ylabel(_axis_label(spec.y, part))
+    _shared_legend(figure)
+    return figure
+
+
 DRAW: dict[str, Callable[[FigureSpec, pd.DataFrame, Store], Figure]] = {
     "tradeoff": tradeoff,
     "lines": lines,
     "masks": masks,
     "images": images,
     "spectra": spectra,
+    "curves": curves,
+    "sweep": sweep,
 }
 
 
@@ -200,8 +259,56 @@ def _axis_label(name: str, part: pd.DataFrame) -> str:
     return f"{name.replace('.', ' ')}{shown}, {better} is better"
 
 
+def _panels(part: pd.DataFrame, within: Set[str] = frozenset()) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """A figure with a panel, and its rows, for each combination of what varies beside layer, seed and `within`."""
+    keys = [key for key in _varied(part) if key not in within]
+    labels = _setting_labels(part, keys) if keys else pd.Series("", index=part.index)
+    groups = list(part.groupby(labels, sort=False))
+    across = min(3, len(groups))
+    down = -(-len(groups) // across)
+    figure = new_figure(max(6.4, 4.0 * across), 0.9 + 3.5 * down)
+    grid = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
+    for axes in grid[len(groups) :]:
+        axes.set_axis_off()
+    for axes, (label, _) in zip(grid, groups, strict=False):
+        axes.set_title(str(label).replace("\n", ", "))
+    return figure, [(axes, group) for axes, (_, group) in zip(grid, groups, strict=False)]
+
+
+def _shared_legend(figure: Figure) -> None:
+    shown: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4)
+
+
+def _losses(store: Store, cell: str) -> list[float] | None:
+    """The loss of each step, None where the cell's task kept none."""
+    record = store.read(cell)
+    loss = record.raw.get("loss") if record else None
+    return loss if isinstance(loss, list) and loss else None
+
+
+def _coarse(losses: list[list[float]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Last step of each block, (blocks,), and the blocks' mean losses, (runs, blocks): at most POINTS blocks."""
+    values = np.array([loss[: min(map(len, losses))] for loss in losses])
+    edges = np.unique(np.linspace(0, values.shape[1], min(POINTS, values.shape[1]) + 1).astype(int))
+    return edges[1:].astype(float), np.add.reduceat(values, edges[:-1], axis=1) / np.diff(edges)
+
+
+def _log_if_wide(panels: list[Axes]) -> None:
+    """A logarithmic axis for panels that share it, where the lines are positive and span more than a factor of 4."""
+    values = np.concatenate([np.asarray(drawn.get_ydata(), float) for axes in panels for drawn in axes.get_lines()])
+    if values.max() > 4 * values.min() > 0:
+        panels[0].set_yscale("log")
+        for axes in panels:
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_formatter(ScalarFormatter() if values.max() < 12 * values.min() else NullFormatter())
+
+
 def _varied(part: pd.DataFrame) -> list[str]:
-    keys = part.columns.difference([*NOT_SETTINGS, *REPLICATES, "layer"], sort=False)
+    keys = part.columns.difference([*NOT_SETTINGS, *REPLICATES, "layer", *tuned_keys(part)], sort=False)
     return [key for key in keys if not key.startswith("layer.") and part[key].astype(str).nunique() > 1]
 
 

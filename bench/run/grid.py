@@ -31,12 +31,24 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Settings = dict[str, Any]
 
 
+class TuneSpec(_Strict):
+    """Settings whose values are tried out first, at seeds that are not reported.
+
+    Each cell then takes the values with the best mean `metric` over `seeds` at its own layer and other settings.
+    """
+
+    axes: dict[str, list[Any]]
+    seeds: list[int]
+    metric: str
+
+
 class ExperimentSpec(_Strict):
     """A product of axes over fixed settings. `settings` and `axes` add to those of the grid."""
 
     name: Name
     settings: Settings = {}
     axes: dict[str, list[Any]] = {}
+    tune: TuneSpec | None = None
     exclude: list[Settings] = []
     include: list[Settings] = []
 
@@ -51,11 +63,11 @@ class TableSpec(_Strict):
 
 
 class FigureSpec(_Strict):
-    """One picture; which of x, y and experiments it needs depends on its kind."""
+    """One picture; which of x, y and experiment it needs depends on its kind. x: a column; for "sweep" a setting."""
 
     name: Name
     title: str
-    kind: Literal["tradeoff", "lines", "masks", "images", "spectra"]
+    kind: Literal["tradeoff", "lines", "masks", "images", "spectra", "curves", "sweep"]
     x: str = ""
     y: str = ""
     experiment: str = ""
@@ -72,11 +84,55 @@ class GridSpec(_Strict):
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A cell whose tuned settings are open until its trials have ended.
+
+    trials[i], cell ids, speak for candidates[i].
+    """
+
+    candidates: tuple[Cell, ...]
+    trials: tuple[tuple[str, ...], ...]
+
+    @property
+    def id(self) -> str:
+        """Of the open cell; no cell has it."""
+        return f"open-{self.candidates[0].id}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"candidates": [cell.to_json() for cell in self.candidates], "trials": self.trials}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Choice:
+        return cls(tuple(map(Cell.from_json, value["candidates"])), tuple(map(tuple, value["trials"])))
+
+
+@dataclass(frozen=True)
 class Experiment:
-    """The cells of one experiment, in the order of its axes."""
+    """The cells of one experiment, in the order of its axes.
+
+    choices: its cells that are still open. tuned: the settings that the trials, the experiment NAME-tune, choose by
+    `metric`.
+    """
 
     name: str
     cells: tuple[Cell, ...]
+    choices: tuple[Choice, ...] = ()
+    tuned: tuple[str, ...] = ()
+    metric: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "cells": [cell.to_json() for cell in self.cells],
+            "choices": [choice.to_json() for choice in self.choices],
+            "tuned": self.tuned,
+            "metric": self.metric,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Experiment:
+        cells, choices = map(Cell.from_json, value["cells"]), map(Choice.from_json, value.get("choices", ()))
+        return cls(value["name"], tuple(cells), tuple(choices), tuple(value.get("tuned", ())), value.get("metric", ""))
 
 
 @dataclass(frozen=True)
@@ -91,14 +147,19 @@ class Grid:
 
     @property
     def cells(self) -> dict[str, Cell]:
-        """Every distinct cell by id, in order; one that two experiments share is there once."""
+        """Every distinct cell by id, in order; one that two experiments share is there once. None is open."""
         return {cell.id: cell for experiment in self.experiments for cell in experiment.cells}
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What is still open, see `bench.run.tune`."""
+        return tuple(choice for experiment in self.experiments for choice in experiment.choices)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "title": self.title,
             "timeout": self.timeout,
-            "experiments": [{"name": e.name, "cells": [cell.to_json() for cell in e.cells]} for e in self.experiments],
+            "experiments": [experiment.to_json() for experiment in self.experiments],
             "tables": [table.model_dump() for table in self.tables],
             "figures": [figure.model_dump() for figure in self.figures],
         }
@@ -108,9 +169,7 @@ class Grid:
         return cls(
             value["title"],
             value["timeout"],
-            tuple(
-                Experiment(e["name"], tuple(Cell.from_json(cell) for cell in e["cells"])) for e in value["experiments"]
-            ),
+            tuple(map(Experiment.from_json, value["experiments"])),
             tuple(TableSpec(**table) for table in value["tables"]),
             tuple(FigureSpec(**figure) for figure in value["figures"]),
         )
@@ -136,31 +195,76 @@ def load_grid(path: Path, *, device: str | None = None) -> Grid:
     except ValidationError as error:
         raise _explain(error, document, path) from None
     overrides = {} if device is None else {"device": device}
-    experiments = tuple(_expand(spec, experiment, overrides, path) for experiment in spec.experiments)
-    grid = Grid(spec.title, spec.timeout, experiments, tuple(spec.tables), tuple(spec.figures))
+    experiments = [each for experiment in spec.experiments for each in _expand(spec, experiment, overrides, path)]
+    _check_names(experiments, path)
+    grid = Grid(spec.title, spec.timeout, tuple(experiments), tuple(spec.tables), tuple(spec.figures))
     _check_reports(grid, path)
     return grid
 
 
-def _expand(grid: GridSpec, experiment: ExperimentSpec, overrides: Settings, path: Path) -> Experiment:
+def _expand(grid: GridSpec, experiment: ExperimentSpec, overrides: Settings, path: Path) -> list[Experiment]:
+    """The experiment, after that of its trials if it has any."""
     where = f"{path}: experiment {experiment.name!r}"
     axes = grid.axes | experiment.axes
+    tried = experiment.tune.axes if experiment.tune else {}
     base = grid.settings | experiment.settings
-    for key, values in axes.items():
+    for key, values in (axes | tried).items():
         if not values:
             raise UserError(f"{where}: axis {key!r} has no values")
-    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    cells = [_cell(base | chosen | overrides, where) for chosen in combinations]
+    for key in tried:
+        if key in axes or key == "seed" or key.partition(".")[0] == "layer":
+            raise UserError(f"{where}: {key!r} cannot be tuned: it is the seed, of the layer, or an axis already")
     left_out = [_cell_pattern(pattern, where) for pattern in experiment.exclude]
-    kept = [cell for cell in cells if not any(_matches(cell, pattern) for pattern in left_out)]
-    kept += [_cell(base | extra | overrides, where) for extra in experiment.include]
-    if not kept:
+    open_cells = []
+    for chosen, asked in [(c, False) for c in _product(axes)] + [(extra, True) for extra in experiment.include]:
+        cells = [_cell(base | chosen | values | overrides, where) for values in _product(tried)]
+        cells = [cell for cell in cells if asked or not any(_matches(cell, pattern) for pattern in left_out)]
+        open_cells += [tuple(cells)] if cells else []
+    if not open_cells:
         raise UserError(f"{where} has no cells")
-    for cell in {
-        replace(cell, seed=0).id: cell for cell in kept
-    }.values():  # the check builds the network, seeds share it
+    # the check builds the network, seeds share it
+    for cell in {replace(cell, seed=0).id: cell for cells in open_cells for cell in cells}.values():
         _check_cell(cell, where)
-    return Experiment(experiment.name, tuple({cell.id: cell for cell in kept}.values()))
+    if experiment.tune is None:
+        return [Experiment(experiment.name, tuple({cell.id: cell for (cell,) in open_cells}.values()))]
+    _check_tune(experiment.tune, open_cells, f"{where}: tune")
+    return _with_trials(experiment.name, experiment.tune, open_cells)
+
+
+def _product(axes: Mapping[str, list[Any]]) -> list[Settings]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _with_trials(name: str, tune: TuneSpec, open_cells: list[tuple[Cell, ...]]) -> list[Experiment]:
+    choices, trials = {}, dict[str, Cell]()
+    for candidates in open_cells:
+        runs = [[replace(cell, seed=seed) for seed in tune.seeds] for cell in candidates]
+        trials |= {cell.id: cell for cells in runs for cell in cells}
+        choice = Choice(candidates, tuple(tuple(cell.id for cell in cells) for cells in runs))
+        choices[choice.id] = choice
+    return [
+        Experiment(f"{name}-tune", tuple(trials.values())),
+        Experiment(name, (), tuple(choices.values()), tuple(tune.axes), tune.metric),
+    ]
+
+
+def _check_tune(tune: TuneSpec, open_cells: list[tuple[Cell, ...]], where: str) -> None:
+    if not tune.axes:
+        raise UserError(f"{where}: axes names no setting to try out")
+    reported = {cell.seed for cells in open_cells for cell in cells}
+    if not tune.seeds or min(tune.seeds) < 0 or reported & set(tune.seeds):
+        raise UserError(f"{where}: seeds = {tune.seeds} must be some, none of them reported: {sorted(reported)}")
+    task = open_cells[0][0].task
+    measures = TASKS.build(task.name, **task.options).measures()
+    if tune.metric not in measures:
+        raise unknown("metric", tune.metric, measures, where)
+
+
+def _check_names(experiments: list[Experiment], path: Path) -> None:
+    names = [experiment.name for experiment in experiments]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path}: two experiments are named {name!r}; NAME-tune is that of the trials of NAME")
 
 
 def _cell(settings: Settings, where: str) -> Cell:
@@ -229,9 +333,10 @@ def _matches(cell: Cell, pattern: Settings) -> bool:
 
 
 def _check_reports(grid: Grid, path: Path) -> None:
-    measures = {
-        e.name: TASKS.build(c.task.name, **c.task.options).measures() for e in grid.experiments for c in e.cells[:1]
-    }
+    measures = {}
+    for experiment in grid.experiments:
+        first = experiment.cells[0] if experiment.cells else experiment.choices[0].candidates[0]
+        measures[experiment.name] = TASKS.build(first.task.name, **first.task.options).measures()
     columns = {f"{name}.{metric}" for name, metrics in measures.items() for metric in metrics}
     for table in grid.tables:
         for column in table.columns:
@@ -242,7 +347,9 @@ def _check_reports(grid: Grid, path: Path) -> None:
                 raise unknown("row", row, SETTINGS, f"{path}: table {table.name!r}")
     for figure in grid.figures:
         where = f"{path}: figure {figure.name!r}"
-        for axis in filter(None, (figure.x, figure.y)):
+        if figure.kind == "sweep" and figure.x.partition(".")[0] not in SETTINGS:
+            raise unknown("setting", figure.x, SETTINGS, where)
+        for axis in filter(None, (figure.y, "" if figure.kind == "sweep" else figure.x)):
             if axis not in columns:
                 raise unknown("column", axis, columns, where)
         if figure.experiment and figure.experiment not in measures:
@@ -250,7 +357,7 @@ def _check_reports(grid: Grid, path: Path) -> None:
 
 
 def _explain(error: ValidationError, document: Mapping[str, Any], path: Path) -> UserError:
-    first = error.errors()[0]
+    first = next((each for each in error.errors() if each["type"] == "extra_forbidden"), error.errors()[0])
     *parents, key = first["loc"]
     place = ".".join(map(str, parents))
     where = f"{path}{f', {place}' if place else ''}"
@@ -260,6 +367,6 @@ def _explain(error: ValidationError, document: Mapping[str, Any], path: Path) ->
             "tables": TableSpec,
             "figures": FigureSpec,
         }
-        model = models.get(str(parents[0]), GridSpec) if parents else GridSpec
+        model = TuneSpec if "tune" in parents else models.get(str(parents[0]), GridSpec) if parents else GridSpec
         return unknown("key", key, model.model_fields, where)
     return UserError(f"{where}: {key}: {first['msg'].lower()}")

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.cell import Cell, flatten
 from bench.data import DATA, cache
 from bench.errors import UserError, unknown
 from bench.run.grid import Grid
 from bench.run.pool import Ended, run_cells
-from bench.run.progress import Progress, kind
+from bench.run.progress import Batches, Progress, kind
 from bench.run.provenance import environment, fingerprint
 from bench.run.store import Record, Store
+from bench.run.tune import resolve
 from bench.tasks import TASKS
 
 
 @dataclass(frozen=True)
 class Plan:
-    """todo: cells to run now. kept: cells whose stored result stands. held: of those, the ones that failed."""
+    """todo: cells to run now. kept: cells whose stored result stands. held: of those, the ones that failed.
+
+    waiting: the part of the grid that can only be planned after these, when trials have decided its settings.
+    """
 
     todo: tuple[Cell, ...]
     kept: tuple[Cell, ...]
     held: tuple[Cell, ...]
+    waiting: Grid
 
 
-def select(grid: Grid, only: Iterable[str]) -> dict[str, Cell]:
-    """The cells that meet every `key=value` condition; keys are settings, dotted options, or `experiment`.
+def select(grid: Grid, only: Iterable[str]) -> Grid:
+    """What meets every `key=value` condition; keys are settings, dotted options, or `experiment`.
 
-    Raises UserError for a condition that is malformed, names no setting, or leaves no cell.
+    An open cell brings its trials with it. Raises UserError for a condition that is malformed, names no setting, or
+    leaves no cell.
     """
-    flat = {
-        (experiment.name, cell.id): {"experiment": experiment.name, **flatten(cell.to_json())}
-        for experiment in grid.experiments
-        for cell in experiment.cells
-    }
+    flat = _settings(grid)
     kept = dict(flat)
     for condition in only:
         key, equals, value = condition.partition("=")
@@ -52,22 +55,52 @@ def select(grid: Grid, only: Iterable[str]) -> dict[str, Cell]:
         kept = {where: settings for where, settings in kept.items() if str(settings.get(key)) == value}
     if not kept:
         raise UserError(f"no cell meets all of: {', '.join(only)}")
-    chosen = {cell_id for _, cell_id in kept}
-    return {cell_id: cell for cell_id, cell in grid.cells.items() if cell_id in chosen}
+    choices = [tuple(c for c in e.choices if (e.name, c.id) in kept) for e in grid.experiments]
+    trials = {cell_id for part in choices for choice in part for ids in choice.trials for cell_id in ids}
+    experiments = (
+        replace(e, cells=tuple(c for c in e.cells if (e.name, c.id) in kept or c.id in trials), choices=part)
+        for e, part in zip(grid.experiments, choices, strict=True)
+    )
+    return replace(grid, experiments=tuple(experiments))
 
 
-def plan(cells: Mapping[str, Cell], store: Store, *, retry: bool) -> Plan:
+def _settings(grid: Grid) -> dict[tuple[str, str], dict[str, Any]]:
+    """By experiment and cell; what is still open is not a setting."""
+    flat = {}
+    for e in grid.experiments:
+        for cell in e.cells:
+            flat[e.name, cell.id] = {"experiment": e.name, **flatten(cell.to_json())}
+        for choice in e.choices:
+            settings = {"experiment": e.name, **flatten(choice.candidates[0].to_json())}
+            flat[e.name, choice.id] = {key: value for key, value in settings.items() if key not in e.tuned}
+    return flat
+
+
+def plan(grid: Grid, store: Store, *, retry: bool) -> Plan:
     """What is missing, stale or damaged is to do; what failed stays as it is unless `retry`."""
-    todo, kept, held = [], [], []
-    for cell_id, cell in cells.items():
-        record = _readable(store, cell_id)
-        if record is None or record.fingerprint != fingerprint(cell) or (retry and record.outcome != "ok"):
-            todo.append(cell)
-        else:
-            kept.append(cell)
-            if record.outcome != "ok":
-                held.append(cell)
-    return Plan(tuple(todo), tuple(kept), tuple(held))
+
+    def standing(cell: Cell) -> Record | None:
+        record = _readable(store, cell.id)
+        again = record is None or record.fingerprint != fingerprint(cell) or (retry and record.outcome != "ok")
+        return None if again else record
+
+    records = {cell_id: standing(cell) for cell_id, cell in grid.cells.items()}
+    resolved = resolve(grid, records.get)
+    records |= {cell_id: standing(cell) for cell_id, cell in resolved.cells.items() if cell_id not in records}
+    cells = resolved.cells
+    return Plan(
+        tuple(cell for cell_id, cell in cells.items() if records[cell_id] is None),
+        tuple(cell for cell_id, cell in cells.items() if records[cell_id]),
+        tuple(cell for cell_id, cell in cells.items() if (record := records[cell_id]) and record.outcome != "ok"),
+        _open_part(resolved),
+    )
+
+
+def _open_part(grid: Grid) -> Grid:
+    """The choices of a grid and the trials they wait for, without the rest."""
+    trials = {cell_id for choice in grid.choices for ids in choice.trials for cell_id in ids}
+    experiments = (replace(e, cells=tuple(c for c in e.cells if c.id in trials)) for e in grid.experiments)
+    return replace(grid, experiments=tuple(experiments))
 
 
 def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
@@ -90,24 +123,45 @@ def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
 def execute(
     plan: Plan, store: Store, *, workers: int | None, data: Path | None, timeout: float, progress: Progress
 ) -> list[Record]:
-    """Run the plan's cells and store each as it ends; the records of this run are returned.
+    """Run the plan's cells and store each as it ends; then those whose settings these have decided.
 
+    The records of this run are returned, and those of decided cells that had failed before.
     workers: cells at once, by default as many as their threads fit the processor; cells of an exclusive task run
     alone, after the others. Raises UserError when the store cannot be written.
     """
-    batches = schedule(plan.todo, workers)
-    records = []
-    with progress, closing(run_cells(batches, store.scratch, data=data, timeout=timeout)) as events:
-        progress.start(batches, len(plan.kept))
+    first = schedule(plan.todo, workers)
+    expected = schedule([choice.candidates[0] for choice in plan.waiting.choices], workers)
+    with progress:
+        progress.start(first + expected, len(plan.kept))
+        records = list(_run(first, store, data, timeout, progress))
+        if plan.waiting.choices:
+            later = _decided(plan.waiting, store)
+            progress.batches = first + schedule(later.todo, workers)
+            records += _run(schedule(later.todo, workers), store, data, timeout, progress)
+            records += [record for cell in later.held if (record := store.read(cell.id))]
+    return records
+
+
+def _decided(waiting: Grid, store: Store) -> Plan:
+    """The plan of the cells that were open; their trials have just been run, and are not run again."""
+    resolved = resolve(waiting, store.read)
+    experiments = (
+        replace(e, cells=e.cells if o.choices else ())
+        for e, o in zip(resolved.experiments, waiting.experiments, strict=True)
+    )
+    return plan(replace(resolved, experiments=tuple(experiments)), store, retry=False)
+
+
+def _run(batches: Batches, store: Store, data: Path | None, timeout: float, progress: Progress) -> Generator[Record]:
+    with closing(run_cells(batches, store.scratch, data=data, timeout=timeout)) as events:
         for event in events:
             if isinstance(event, Ended):
                 record = _record(event)
                 store.write(record, event.arrays)
-                records.append(record)
                 progress.ended(event.cell, record)
+                yield record
             else:
                 progress.running(event)
-    return records
 
 
 def schedule(cells: Iterable[Cell], workers: int | None) -> list[tuple[list[Cell], int]]:

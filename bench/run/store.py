@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bench.cell import Cell
 from bench.errors import UserError
 from bench.run.grid import Grid
+from bench.run.tune import resolve
 
 Outcome = Literal["ok", "failed", "timeout", "out-of-memory", "diverged"]
 
@@ -131,16 +132,20 @@ class Store:
         write_atomically(self.root / "grid.json", json.dumps(grid.to_json(), indent=1))
 
     def read_grid(self) -> Grid:
-        """The grid this folder was filled from. Raises UserError if it holds none or a damaged one."""
+        """The grid this folder was filled from, its open cells closed where their trials have ended.
+
+        Raises UserError if it holds none or a damaged one.
+        """
         path = self.root / "grid.json"
         try:
-            return Grid.from_json(json.loads(path.read_bytes()))
+            grid = Grid.from_json(json.loads(path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             raise UserError(
                 f"{self.root} is not a results folder: it has no grid.json; `upbench run` makes one"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); run the grid again to restore it") from None
+        return resolve(grid, self.read)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.cell import Cell
 from bench.data import cache
+from bench.errors import Diverged
 from bench.tasks.base import (
+    Measurement,
     Result,
     autocast,
     build_network,
@@ -24,6 +28,7 @@ from bench.tasks.base import (
 from bench.tasks.samples import CHUNK, SHOWN, draw_real, make_images, pictures
 from bench.tasks.training import to_input, train
 
+VALIDATION = "val_loss"
 ENCODED = 512  # training images, spread over the split, whose codes the samples' distribution is fitted to
 
 
@@ -53,7 +58,10 @@ def draw_codes(mean: Tensor, variance: Tensor, count: int, generator: torch.Gene
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """`samples` generated images against as many test images, chosen at random with a fixed seed."""
+    """`samples` generated images against as many test images, chosen at random with a fixed seed.
+
+    val_loss is the training objective on the validation split, if there is one, for tuning.
+    """
 
     steps: int = 1000
     batch: int = 32
@@ -66,7 +74,7 @@ class Generation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return self.metrics
+        return (*self.metrics, VALIDATION)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, samples=self.samples)
@@ -100,7 +108,23 @@ class Generation:
             generated = make_images(network.decode, codes)
             reconstructed = make_images(lambda chunk: network(to_input(chunk, cell))[0], torch.from_numpy(real))
         return Result(
-            evaluate(self.metrics, {"samples": (generated, real), "reconstructions": (reconstructed, real)}),
+            evaluate(self.metrics, {"samples": (generated, real), "reconstructions": (reconstructed, real)})
+            + validate(network, data.val.images, cell),
             arrays={**pictures(generated, real), "reconstructed": reconstructed[:SHOWN]},
             raw={"loss": curve, "data": data.identity()},
         )
+
+
+def validate(network: Any, images: NDArray[np.uint8], cell: Cell) -> list[Measurement]:
+    """Mean `negative_elbo`, codes at the posterior mean, over batches of the validation split; none if it is empty."""
+    if not len(images):
+        return []
+    losses = []
+    with torch.inference_mode(), autocast(cell):
+        for chunk in torch.from_numpy(images).split(CHUNK):
+            x = to_input(chunk, cell)
+            reconstruction, mean, log_variance = network(x)
+            losses.append(float(negative_elbo(reconstruction, x, mean, log_variance)))
+    if not math.isfinite(value := math.fsum(losses) / len(losses)):
+        raise Diverged(f"{VALIDATION} is {value}")
+    return [Measurement(VALIDATION, value, "nats", "lower")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -9,22 +10,37 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.cell import Cell
 from bench.data import cache
 from bench.data.base import VOID
 from bench.errors import UserError
-from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, check_positive, evaluate
+from bench.metrics.overlap import mean_iou
+from bench.tasks.base import (
+    Measurement,
+    Result,
+    autocast,
+    build_network,
+    check_metrics,
+    check_network,
+    check_positive,
+    evaluate,
+)
 from bench.tasks.training import to_device, to_input, train
 
 SHOWN = 8  # test tiles kept for the figures, spread evenly over the split
 EVALUATION_BATCH = 64
+VALIDATION = "val_mean_iou"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
-    """Cross-entropy over non-void pixels; the metrics are those of the last weights on the test split."""
+    """Cross-entropy over non-void pixels; the metrics are those of the last weights on the test split.
+
+    val_mean_iou is that of the validation split, if there is one, for tuning.
+    """
 
     steps: int = 1000
     batch: int = 16
@@ -36,7 +52,7 @@ class Segmentation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return self.metrics
+        return (*self.metrics, VALIDATION)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
@@ -64,16 +80,21 @@ class Segmentation:
             network, loss, cell, count=len(images), batch=self.batch, steps=self.steps, learning_rate=self.learning_rate
         )
         network.eval()
-        with torch.inference_mode(), autocast(cell):
-            prediction = np.concatenate(
-                [
-                    network(to_input(chunk, cell) - mean).argmax(1).to(torch.uint8).cpu().numpy()
-                    for chunk in torch.from_numpy(data.test.images).split(EVALUATION_BATCH)
-                ]
-            )
+
+        def predict(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            chunks = torch.from_numpy(tiles).split(EVALUATION_BATCH)
+            with torch.inference_mode(), autocast(cell):
+                found = [network(to_input(chunk, cell) - mean).argmax(1).to(torch.uint8).cpu() for chunk in chunks]
+            return torch.cat(found).numpy()
+
+        prediction = predict(data.test.images)
         shown = np.linspace(0, len(prediction) - 1, min(SHOWN, len(prediction))).astype(int)
+        validation = []
+        if data.val.masks is not None and len(data.val.images):
+            value = mean_iou(predict(data.val.images), data.val.masks, classes=classes)
+            validation += [Measurement(VALIDATION, value, "1", "higher")] if math.isfinite(value) else []
         return Result(
-            evaluate(self.metrics, {"masks": (prediction, data.test.masks)}, classes=classes),
+            evaluate(self.metrics, {"masks": (prediction, data.test.masks)}, classes=classes) + validation,
             arrays={
                 "image": data.test.images[shown],
                 "truth": data.test.masks[shown],

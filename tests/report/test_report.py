@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import shutil
@@ -21,9 +22,9 @@ from bench.layers import LAYERS
 from bench.report.frame import load_frame
 from bench.report.page import write_plots, write_tables
 from bench.report.plots import draw
-from bench.report.statistics import estimate
+from bench.report.statistics import detectable, estimate
 from bench.report.style import colour, marker
-from bench.report.tables import number, scale, summarise, to_latex, to_markdown
+from bench.report.tables import differences_to_markdown, number, scale, summarise, to_csv, to_latex, to_markdown
 from bench.run.grid import FigureSpec, TableSpec
 from bench.run.store import Store
 from tests.conftest import ROOT, environment
@@ -46,8 +47,8 @@ def test_reading_results_needs_no_torch(finished: Path) -> None:
 
 def test_the_frame_has_a_row_for_every_measurement(finished: Path) -> None:
     frame = load_frame(finished)
-    assert len(frame) == 2 * 2 * 3
-    assert set(frame["metric"]) == {"mean_iou", "boundary_iou", "pixel_accuracy"}
+    assert len(frame) == 2 * 2 * 4
+    assert set(frame["metric"]) == {"mean_iou", "boundary_iou", "pixel_accuracy", "val_mean_iou"}
     assert set(frame["layer"]) == {"transposed_conv", "pixel_dcl"}
     stored = pd.read_parquet(finished / "frame.parquet")
     assert stored["value"].tolist() == frame["value"].tolist()
@@ -64,7 +65,7 @@ def test_a_missing_cell_is_a_row_not_a_gap(copy: Path) -> None:
 
 def test_the_table_says_what_the_cells_say(finished: Path) -> None:
     frame = load_frame(finished)
-    summary = summarise(frame, SPEC)
+    (summary,) = summarise(frame, [SPEC])
     for layer in ("transposed_conv", "pixel_dcl"):
         chosen = frame[(frame["layer"] == layer) & (frame["metric"] == "mean_iou")]["value"]
         assert summary.entries[layer]["coast.mean_iou"].estimate == estimate(chosen.tolist())
@@ -78,7 +79,7 @@ def test_the_table_says_what_the_cells_say(finished: Path) -> None:
 
 
 def test_markdown_and_latex_mark_the_best_and_state_n(finished: Path) -> None:
-    summary = summarise(load_frame(finished), SPEC)
+    (summary,) = summarise(load_frame(finished), [SPEC])
     markdown, latex = to_markdown(summary), to_latex(summary)
     assert "n = 2" in markdown
     for column in summary.columns:
@@ -91,7 +92,100 @@ def test_markdown_and_latex_mark_the_best_and_state_n(finished: Path) -> None:
 
 def test_a_table_that_would_mix_settings_is_refused(finished: Path) -> None:
     with pytest.raises(UserError, match="would average over 'layer'"):
-        summarise(load_frame(finished), TableSpec(name="t", title="t", rows=["task"], columns=["coast.mean_iou"]))
+        summarise(load_frame(finished), [TableSpec(name="t", title="t", rows=["task"], columns=["coast.mean_iou"])])
+
+
+def simulated(
+    values: dict[str, list[float | None]], *, varies: str = "seed", experiment: str = "e", better: str = "lower"
+) -> pd.DataFrame:
+    """The frame of one experiment with one metric; None is a replicate that diverged."""
+    known = {"experiment": experiment, "unit": "1", "better": better, "varies": varies, "tuned": ""}
+    return pd.DataFrame(
+        [
+            known | {"cell": f"{experiment}{layer}{seed}", "layer": layer, "seed": seed, "outcome": "diverged"}
+            | ({} if value is None else {"outcome": "ok", "metric": "m", "value": value})
+            for layer, row in values.items() for seed, value in enumerate(row)
+        ]
+    )  # fmt: skip
+
+
+TABLE = TableSpec(name="t", title="t", columns=["e.m"])
+
+
+def test_each_layer_is_compared_with_the_reference_by_pairs() -> None:
+    rows = {"pixel_dcl": [1.0, 3.1, 2.0], "transposed_conv kernel=4": [2.0, 4.0, 3.1], "carafe": [9.0, 2.0, 5.0]}
+    (summary,) = summarise(simulated(rows), [TABLE])
+    differences = {label: row["e.m"].difference for label, row in summary.entries.items()}
+    assert differences["transposed_conv kernel=4"] is None
+    assert differences["pixel_dcl"] == estimate([-1.0, 3.1 - 4.0, 2.0 - 3.1])
+    assert summary.entries["pixel_dcl"]["e.m"].p < 0.05 < summary.entries["carafe"]["e.m"].p
+    text = differences_to_markdown(summary)
+    assert "| pixel_dcl | -1.00 ± 0.25 better |" in text
+    assert "≈ |" in text
+    assert "transposed_conv kernel=4 |" not in text
+
+
+def test_pairs_survive_a_diverged_replicate() -> None:
+    whole = simulated({"transposed_conv": [2.0, 4.0, 3.1, 5.0], "pixel_dcl": [1.0, 3.1, 2.0, None]})
+    entry = summarise(whole, [TABLE])[0].entries["pixel_dcl"]["e.m"]
+    assert (entry.lost, entry.estimate.n) == (1, 3)
+    assert entry.difference == estimate([-1.0, 3.1 - 4.0, 2.0 - 3.1])
+
+
+def test_a_layer_that_never_ended_is_no_winner_and_spoils_nothing() -> None:
+    values = {"transposed_conv": [2.0, 4.0, 3.1], "pixel_dcl": [1.0, 3.1, 2.0]}
+    with_it = summarise(simulated({**values, "carafe": [None] * 3}), [TABLE])[0].entries
+    without = summarise(simulated(values), [TABLE])[0].entries
+    assert {label: with_it[label] for label in values} == without
+    assert (with_it["carafe"]["e.m"].best, with_it["carafe"]["e.m"].tied, with_it["carafe"]["e.m"].lost) == (0, 0, 3)
+
+
+def test_times_are_compared_as_ratios() -> None:
+    rows = {"transposed_conv": [1.0, 2.0, 4.0], "pixel_dcl": [2.0, 4.1, 8.0]}
+    (summary,) = summarise(simulated(rows, varies="machine"), [TABLE])
+    difference = summary.entries["pixel_dcl"]["e.m"].difference
+    assert difference is not None
+    assert math.exp(difference.mean) == pytest.approx((2 * 2.05 * 2) ** (1 / 3))
+    assert "× 2.02 (1.95 to 2.09) worse" in differences_to_markdown(summary)
+
+
+def test_figures_that_never_vary_differ_if_they_differ() -> None:
+    rows = {"transposed_conv": [5.0], "pixel_dcl": [5.0], "carafe": [6.0]}
+    (summary,) = summarise(simulated(rows, varies="never"), [TABLE])
+    found = {label: (row["e.m"].best, row["e.m"].tied) for label, row in summary.entries.items()}
+    assert found == {"transposed_conv": (True, False), "pixel_dcl": (False, True), "carafe": (False, False)}
+    assert differences_to_markdown(summary) == ""
+    assert "detectable" not in to_markdown(summary)
+
+
+def test_what_the_run_could_have_detected_is_printed_beside_the_table() -> None:
+    rng = np.random.default_rng(0)
+    values = {layer: rng.normal(10, 1, 5).tolist() for layer in ("transposed_conv", "pixel_dcl", "carafe")}
+    (summary,) = summarise(simulated(values), [TABLE])
+    expected = detectable(np.array(list(values.values())).T)
+    assert f"| detectable at n = 5 | {expected:.1f} |" in to_markdown(summary)
+    assert "detectable at n = 5" in to_latex(summary)
+    stored = pd.read_csv(io.StringIO(to_csv(summary)))
+    assert stored["detectable"].tolist() == pytest.approx([expected] * 3)
+
+
+def test_the_correction_is_for_all_columns_of_all_tables_and_counts_none_twice() -> None:
+    rows = {"transposed_conv": [2.0, 4.0, 3.1], "pixel_dcl": [1.0, 3.1, 2.0]}
+    frame = pd.concat([simulated(rows), simulated(rows, experiment="f")])
+    other = TableSpec(name="u", title="u", columns=["f.m"])
+    p_values = [
+        summarise(frame, specs)[0].entries["pixel_dcl"]["e.m"].p for specs in ([TABLE], [TABLE, TABLE], [TABLE, other])
+    ]
+    assert p_values == pytest.approx([p_values[0], p_values[0], 2 * p_values[0]])
+
+
+def test_rows_are_compared_only_with_rows_that_differ_in_nothing_but_the_layer() -> None:
+    rows = {"transposed_conv": [2.0, 4.0, 3.1], "pixel_dcl": [1.0, 3.1, 2.0]}
+    frame = pd.concat([simulated(rows).assign(**{"model.skips": s}) for s in (True, False)])
+    frame["cell"] += frame["model.skips"].astype(str)
+    (summary,) = summarise(frame, [TableSpec(name="t", title="t", rows=["layer", "model.skips"], columns=["e.m"])])
+    assert sum(row["e.m"].best for row in summary.entries.values()) == 2
+    assert summary.entries["transposed_conv skips=False"]["e.m"].difference is None
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-9, 1e9))
@@ -131,6 +225,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Store]
                     "layer": layer,
                     "seed": seed,
                     "task.side": side,
+                    "tuned": "",
                 }
                 for metric, unit in (("time", "s"), ("peak", "B")):
                     value = rng.uniform(1, 2) * side * 1e-4

@@ -128,7 +128,7 @@ def test_quick_is_four_layers_two_tasks_three_seeds() -> None:
 def test_conditions_select_cells(tmp_path: Path) -> None:
     grid = load(tmp_path, TINY)
     chosen = select(grid, ["layer=pixel_dcl", "seed=1"])
-    assert [(cell.layer.name, cell.seed) for cell in chosen.values()] == [("pixel_dcl", 1)]
+    assert [(cell.layer.name, cell.seed) for cell in chosen.cells.values()] == [("pixel_dcl", 1)]
     for condition, message in (
         ("layer", "KEY=VALUE"),
         ("layr=pixel_dcl", "did you mean 'layer'"),

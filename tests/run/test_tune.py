@@ -1,0 +1,242 @@
+"""Tuned settings: trials first, then each cell at its own best; from stored records alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cell import Cell
+from bench.errors import UserError
+from bench.report.frame import load_frame
+from bench.report.plots import draw
+from bench.report.tables import summarise, to_markdown
+from bench.run.grid import Choice, FigureSpec, Grid, TableSpec, load_grid
+from bench.run.provenance import fingerprint
+from bench.run.runner import plan, select
+from bench.run.store import Record, Store, StoredMeasurement
+from bench.run.tune import decide, resolve
+from tests.conftest import TINY, Command
+from tests.run.test_run import records, start, wait_for
+
+TUNE = """
+[experiments.tune]
+seeds = [7, 8]
+metric = "val_mean_iou"
+[experiments.tune.axes]
+"task.learning_rate" = [1e-3, 2e-3, 4e-3]
+"""
+TUNED = TINY.replace("[[tables]]", TUNE + "[[tables]]", 1)
+BEST = {"transposed_conv": 2e-3, "pixel_dcl": 4e-3}
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Grid:
+    return load(tmp_path, TUNED)
+
+
+def load(tmp_path: Path, text: str) -> Grid:
+    path = tmp_path / "tuned.toml"
+    path.write_text(text)
+    return load_grid(path)
+
+
+def ended(cell: Cell, value: float | None, metric: str = "val_mean_iou", better: str = "higher") -> Record:
+    """What a cell leaves that reached `value`, or that diverged."""
+    measured = [] if value is None else [
+        StoredMeasurement(metric=name, value=value, unit="1", better=better, varies="seed")
+        for name in (metric, "mean_iou", "boundary_iou")
+    ]  # fmt: skip
+    return Record(
+        id=cell.id, cell=cell.to_json(), outcome="diverged" if value is None else "ok", duration=1.0,
+        fingerprint=fingerprint(cell), measurements=measured, environment={}, raw={"loss": [3.0, 2.0, 1.0 + cell.seed]},
+    )  # fmt: skip
+
+
+def score(cell: Cell) -> float:
+    """Best at the layer's learning rate in BEST, by the mean of seeds that differ."""
+    return 0.5 - abs(cell.task.options["learning_rate"] - BEST[cell.layer.name]) + 1e-4 * cell.seed
+
+
+def store_trials(grid: Grid, root: Path, *, count: int | None = None) -> Store:
+    store = Store(root)
+    store.cells.mkdir(parents=True)
+    store.write_grid(grid)
+    for cell in list(grid.cells.values())[:count]:
+        store.write(ended(cell, score(cell)))
+    return store
+
+
+def test_trials_are_an_experiment_and_the_rest_is_open(grid: Grid) -> None:
+    trials, coast = grid.experiments
+    assert (trials.name, coast.name) == ("coast-tune", "coast")
+    found = {(c.layer.name, c.task.options["learning_rate"], c.seed) for c in trials.cells}
+    assert found == {(layer, rate, seed) for layer in BEST for rate in (1e-3, 2e-3, 4e-3) for seed in (7, 8)}
+    assert len(trials.cells) == 2 * 3 * 2
+    assert (len(coast.cells), len(coast.choices)) == (0, 2 * 2)
+    assert Grid.from_json(grid.to_json()) == grid
+
+
+def test_each_layer_takes_its_own_best(grid: Grid, tmp_path: Path) -> None:
+    store = store_trials(grid, tmp_path / "out")
+    closed = store.read_grid()
+    chosen = {(c.layer.name, c.seed): c.task.options["learning_rate"] for c in closed.experiments[1].cells}
+    assert chosen == {(layer, seed): rate for layer, rate in BEST.items() for seed in (0, 1)}
+    assert not closed.choices
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 11, 12])
+def test_a_run_broken_off_anywhere_knows_what_is_left(grid: Grid, tmp_path: Path, count: int) -> None:
+    """Trials are stored layer by layer, six a layer."""
+    store = store_trials(grid, tmp_path / "out", count=count)
+    planned = plan(grid, store, retry=False)
+    decided = 2 * (count // 6)
+    assert len(planned.kept) == count
+    assert len(planned.todo) == 12 - count + decided
+    assert len(planned.waiting.choices) == 4 - decided
+    frame = load_frame(store.root).drop_duplicates(["experiment", "cell"])
+    assert (frame["experiment"].value_counts()["coast"], len(frame)) == (4, 16), "open cells are rows, not gaps"
+    assert (frame["reason"] == "its trials have not ended").sum() == 4 - decided
+
+
+def test_a_stale_trial_opens_its_cells_again(grid: Grid, tmp_path: Path) -> None:
+    store = store_trials(grid, tmp_path / "out")
+    victim = next(cell for cell in grid.cells.values() if cell.layer.name == "pixel_dcl")
+    store.write(ended(victim, 0.1).model_copy(update={"fingerprint": "of older source"}))
+    planned = plan(grid, store, retry=False)
+    assert victim in planned.todo
+    assert {c.candidates[0].layer.name for c in planned.waiting.choices} == {"pixel_dcl"}
+
+
+def test_a_condition_on_open_cells_brings_their_trials(grid: Grid) -> None:
+    part = select(grid, ["layer=pixel_dcl", "seed=1"])
+    assert [choice.candidates[0].seed for choice in part.choices] == [1]
+    assert sorted({cell.seed for cell in part.cells.values()}) == [7, 8]
+    assert {cell.layer.name for cell in part.cells.values()} == {"pixel_dcl"}
+    assert not select(grid, ["experiment=coast-tune"]).choices
+    with pytest.raises(UserError, match="no cell meets"):
+        select(grid, ["experiment=coast", "task.learning_rate=0.001"])
+
+
+@given(
+    st.lists(st.lists(st.one_of(st.none(), st.integers(-9, 9)), min_size=2, max_size=2), min_size=1, max_size=5),
+    st.sampled_from(["higher", "lower"]),
+)
+def test_the_decision_is_its_definition(values: list[list[int | None]], better: str) -> None:
+    """Fewest trials lost, then the best mean, then the first."""
+    base = Cell.from_json({key: {"name": "x"} for key in ("task", "model", "layer")} | {"data": None})
+    candidates = tuple(replace(base, threads=index + 1) for index in range(len(values)))
+    runs = [[replace(cell, seed=seed) for seed in (1, 2)] for cell in candidates]
+    choice = Choice(candidates, tuple(tuple(cell.id for cell in cells) for cells in runs))
+    known = {
+        cell.id: Record(
+            id=cell.id, cell={}, outcome="failed" if value is None else "ok", duration=1, fingerprint="",
+            environment={}, measurements=[] if value is None else [
+                StoredMeasurement(metric="m", value=value, unit="", better=better, varies="seed")
+            ],
+        )
+        for cells, row in zip(runs, values, strict=True) for cell, value in zip(cells, row, strict=True)
+    }  # fmt: skip
+    won = candidates.index(decide(choice, "m", known.get))
+    sign = 1 if better == "higher" else -1
+
+    def worth(index: int) -> tuple[int, float]:
+        kept = [sign * value for value in values[index] if value is not None]
+        return len(kept), sum(kept) / len(kept) if kept else 0
+
+    assert worth(won) == max(map(worth, range(len(values))))
+    assert all(worth(index) < worth(won) for index in range(won))
+    known.pop(runs[0][0].id)
+    assert decide(choice, "m", known.get) is None
+
+
+def test_data_without_validation_cannot_tune(grid: Grid) -> None:
+    known = {cell.id: ended(cell, 0.5, metric="other") for cell in grid.cells.values()}
+    with pytest.raises(UserError, match="has no 'val_mean_iou'"):
+        resolve(grid, known.get)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = [7, 8]", "seeds = [1, 8]", r"none of them reported: \[0, 1\]"),
+        ("seeds = [7, 8]", "seeds = []", "must be some"),
+        ('metric = "val_mean_iou"', 'metric = "val_mean"', "unknown metric 'val_mean'.*did you mean 'val_mean_iou'"),
+        ('metric = "val_mean_iou"', 'metrik = "val_mean_iou"', "unknown key 'metrik'.*did you mean 'metric'"),
+        ('"task.learning_rate" =', '"task.learning_rat" =', "unknown option 'learning_rat'"),
+        ("[1e-3, 2e-3, 4e-3]", "[]", "axis 'task.learning_rate' has no values"),
+        ("[1e-3, 2e-3, 4e-3]", "[1e-3, -1.0]", "learning_rate must be above 0"),
+        ('"task.learning_rate" =', "seed =", "'seed' cannot be tuned"),
+        (
+            "[[tables]]",
+            '[[experiments]]\nname = "coast-tune"\n[experiments.settings]\ntask = "speed"\nmodel = "unet"\n[[tables]]',
+            "two experiments are named 'coast-tune'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_tuning_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TUNED
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, TUNED.replace(old, new, 1))
+
+
+def test_the_table_says_what_each_layer_took(grid: Grid, tmp_path: Path) -> None:
+    store = store_trials(grid, tmp_path / "out")
+    for cell in store.read_grid().cells.values():
+        store.write(ended(cell, score(cell)))
+    spec = TableSpec(name="t", title="t", columns=["coast.mean_iou"])
+    text = to_markdown(summarise(load_frame(store.root), [spec])[0])
+    assert "coast, each row at its own best of a sweep at other seeds: " in text
+    assert "learning rate 0.002 for transposed_conv; 0.004 for pixel_dcl." in text
+    by_rate = TableSpec(name="u", title="u", rows=["layer", "task.learning_rate"], columns=["coast-tune.val_mean_iou"])
+    text = to_markdown(summarise(load_frame(store.root), [by_rate])[0])
+    assert "pixel_dcl learning_rate=0.004" in text
+    assert "own best" not in text
+
+
+def test_the_sweep_and_the_learning_curves_are_drawn(grid: Grid, tmp_path: Path) -> None:
+    store = store_trials(grid, tmp_path / "out")
+    diverged = next(c for c in grid.cells.values() if c.task.options["learning_rate"] == 4e-3)
+    store.write(ended(diverged, None))
+    frame = load_frame(store.root)
+    (axes,) = draw(
+        FigureSpec(name="f", title="f", kind="sweep", x="task.learning_rate", y="coast-tune.val_mean_iou"), frame, store
+    ).axes
+    assert axes.get_xscale() == "log"
+    drawn = {bars.get_label(): bars.lines[0].get_xydata().tolist() for bars in axes.containers}
+    rates = {layer: [x for x, _ in points] for layer, points in drawn.items()}
+    assert rates == {"transposed_conv": [1e-3, 2e-3], "pixel_dcl": [1e-3, 2e-3, 4e-3]}, "no mean of fewer seeds"
+    assert drawn["pixel_dcl"][2][1] == pytest.approx(0.5 + 7.5e-4)
+    panels = draw(FigureSpec(name="f", title="f", kind="curves", experiment="coast-tune"), frame, store).axes
+    assert [axes.get_title() for axes in panels] == [f"learning_rate {rate}" for rate in (0.001, 0.002, 0.004)]
+    lines = {line.get_label(): line.get_ydata().tolist() for line in panels[0].get_lines()}
+    assert lines == {layer: [3.0, 2.0, 8.5] for layer in BEST}, "the mean of both seeds"
+    closed = [ended(cell, 0.5) for cell in store.read_grid().experiments[1].cells]
+    for record in closed:
+        store.write(record)
+    figure = draw(FigureSpec(name="f", title="f", kind="curves", experiment="coast"), load_frame(store.root), store)
+    assert len(figure.axes) == 1, "what each layer took is no axis"
+
+
+def test_a_killed_sweep_goes_on_and_ends(tmp_path: Path, upbench: Command) -> None:
+    text = TUNED.replace("seeds = [7, 8]", "seeds = [7]").replace("[1e-3, 2e-3, 4e-3]", "[1e-9, 1e-2]")
+    text = text.replace('layer = ["transposed_conv", "pixel_dcl"]', 'layer = ["pixel_dcl"]')
+    (tmp_path / "tuned.toml").write_text(text.replace("seed = [0, 1]", "seed = [0]"))
+    dry = upbench("run", "tuned.toml", "--out", "out", "--dry-run").stdout
+    assert "2 cells to run, 0 already there, 1 more once their trials have ended" in dry
+    out = tmp_path / "out"
+    driver = start(tmp_path, "run", "tuned.toml", "--out", out, "--workers", 1)
+    wait_for(lambda: list((out / "cells").glob("*.json")))
+    driver.kill()
+    driver.communicate()
+    first = records(out)
+    done = upbench("run", "tuned.toml", "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = records(out)
+    assert {name: after[name] for name in first} == first
+    assert len(after) == 3
+    assert "0 cells to run, 3 already there" in upbench("run", "tuned.toml", "--out", out, "--dry-run").stdout
+    assert "own best" in (out / "tables" / "quality.md").read_text()
