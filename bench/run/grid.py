@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,7 @@ from bench.cell import CHOICES, COMPONENTS, Cell, Spec, flatten
 from bench.data import DATA
 from bench.errors import UserError, unknown
 from bench.layers import LAYERS
+from bench.metrics.base import OPEN
 from bench.models import MODELS
 from bench.registry import Registry
 from bench.tasks import TASKS
@@ -62,8 +64,11 @@ class FigureSpec(_Strict):
 
 
 class GridSpec(_Strict):
+    """keep_seeds: seeds whose predictions and samples are kept whole, see `bench.run.kept`."""
+
     title: str
     timeout: float = 1800.0
+    keep_seeds: list[int] = []
     settings: Settings = {}
     axes: dict[str, list[Any]] = {}
     experiments: list[ExperimentSpec]
@@ -81,10 +86,11 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Grid:
-    """title, seconds allowed for one cell, and what the file says of experiments, tables and figures."""
+    """title, seconds allowed for one cell, and what the file says of seeds to keep, experiments, tables and figures."""
 
     title: str
     timeout: float
+    keep_seeds: tuple[int, ...]
     experiments: tuple[Experiment, ...]
     tables: tuple[TableSpec, ...]
     figures: tuple[FigureSpec, ...]
@@ -98,6 +104,7 @@ class Grid:
         return {
             "title": self.title,
             "timeout": self.timeout,
+            "keep_seeds": list(self.keep_seeds),
             "experiments": [{"name": e.name, "cells": [cell.to_json() for cell in e.cells]} for e in self.experiments],
             "tables": [table.model_dump() for table in self.tables],
             "figures": [figure.model_dump() for figure in self.figures],
@@ -108,6 +115,7 @@ class Grid:
         return cls(
             value["title"],
             value["timeout"],
+            tuple(value.get("keep_seeds", ())),
             tuple(
                 Experiment(e["name"], tuple(Cell.from_json(cell) for cell in e["cells"])) for e in value["experiments"]
             ),
@@ -137,7 +145,11 @@ def load_grid(path: Path, *, device: str | None = None) -> Grid:
         raise _explain(error, document, path) from None
     overrides = {} if device is None else {"device": device}
     experiments = tuple(_expand(spec, experiment, overrides, path) for experiment in spec.experiments)
-    grid = Grid(spec.title, spec.timeout, experiments, tuple(spec.tables), tuple(spec.figures))
+    grid = Grid(spec.title, spec.timeout, tuple(spec.keep_seeds), experiments, tuple(spec.tables), tuple(spec.figures))
+    seeds = {cell.seed for cell in grid.cells.values()}
+    for seed in grid.keep_seeds:
+        if seed not in seeds:
+            raise unknown("seed", seed, map(str, seeds), f"{path}: keep_seeds")
     _check_reports(grid, path)
     return grid
 
@@ -235,7 +247,7 @@ def _check_reports(grid: Grid, path: Path) -> None:
     columns = {f"{name}.{metric}" for name, metrics in measures.items() for metric in metrics}
     for table in grid.tables:
         for column in table.columns:
-            if column not in columns:
+            if not _is_column(column, columns):
                 raise unknown("column", column, columns, f"{path}: table {table.name!r}")
         for row in table.rows:
             if row.partition(".")[0] not in SETTINGS:
@@ -243,10 +255,16 @@ def _check_reports(grid: Grid, path: Path) -> None:
     for figure in grid.figures:
         where = f"{path}: figure {figure.name!r}"
         for axis in filter(None, (figure.x, figure.y)):
-            if axis not in columns:
+            if not _is_column(axis, columns):
                 raise unknown("column", axis, columns, where)
         if figure.experiment and figure.experiment not in measures:
             raise unknown("experiment", figure.experiment, measures, where)
+
+
+def _is_column(name: str, columns: set[str]) -> bool:
+    """Whether a cell can have this column; `e.iou[*]` among the columns stands for classes that only the data know."""
+    opened = re.sub(r"\[.+\]$", f"[{OPEN}]", name)
+    return f"[{OPEN}]" not in name and not columns.isdisjoint({name, opened})
 
 
 def _explain(error: ValidationError, document: Mapping[str, Any], path: Path) -> UserError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.cell import Cell, flatten
 from bench.data import DATA
 from bench.errors import UserError, unknown
+from bench.metrics import METRICS
 from bench.run.grid import Grid
 from bench.run.pool import Ended, run_cells
 from bench.run.progress import Progress, kind
@@ -71,9 +72,12 @@ def plan(cells: Mapping[str, Cell], store: Store, *, retry: bool) -> Plan:
 
 
 def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
-    """Raises UserError if data or a device that the cells need is not there."""
+    """Raises UserError if data, a metric's file or a device that the cells need is not there."""
+    cells = tuple(cells)
     for spec in {cell.data.name + repr(cell.data.options): cell.data for cell in cells if cell.data}.values():
         DATA.build(spec.name, **spec.options).check(data)
+    for name in dict.fromkeys(name for cell in cells for name in cell.task.options.get("metrics", ())):
+        METRICS.get(name).check()
     if any(cell.device == "cuda" for cell in cells):
         import torch
 
@@ -82,21 +86,29 @@ def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
 
 
 def execute(
-    plan: Plan, store: Store, *, workers: int | None, data: Path | None, timeout: float, progress: Progress
+    plan: Plan,
+    store: Store,
+    *,
+    workers: int | None,
+    data: Path | None,
+    timeout: float,
+    progress: Progress,
+    keep_seeds: Container[int] = (),
 ) -> list[Record]:
     """Run the plan's cells and store each as it ends; the records of this run are returned.
 
     workers: cells at once, by default as many as their threads fit the processor; cells of an exclusive task run
-    alone, after the others. Raises UserError when the store cannot be written.
+    alone, after the others. keep_seeds: see `bench.run.kept`. Raises UserError when the store cannot be written.
     """
     batches = schedule(plan.todo, workers)
     records = []
-    with progress, closing(run_cells(batches, store.scratch, data=data, timeout=timeout)) as events:
+    started = run_cells(batches, store.scratch, data=data, timeout=timeout, keep_seeds=keep_seeds)
+    with progress, closing(started) as events:
         progress.start(batches, len(plan.kept))
         for event in events:
             if isinstance(event, Ended):
                 record = _record(event)
-                store.write(record, event.arrays)
+                store.write(record, event.arrays, event.kept)
                 records.append(record)
                 progress.ended(event.cell, record)
             else:

@@ -23,6 +23,7 @@ from bench.tasks.base import (
     check_network,
     check_positive,
     evaluate,
+    measured,
     to_uint8,
 )
 from bench.tasks.training import to_input, train
@@ -71,7 +72,7 @@ class Generation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return self.metrics
+        return measured(self.metrics)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, samples=self.samples)
@@ -107,8 +108,9 @@ class Generation:
             reconstructed = np.concatenate(
                 [_finite(network(to_input(chunk, cell))[0]) for chunk in torch.from_numpy(real).split(CHUNK)]
             )
+        compared = {"samples": (generated, real), "reconstructions": (reconstructed, real)}
         return Result(
-            evaluate(self.metrics, {"samples": (generated, real), "reconstructions": (reconstructed, real)}),
+            evaluate(self.metrics, compared),
             arrays={
                 "generated": generated[:SHOWN],
                 "original": real[:SHOWN],
@@ -117,6 +119,7 @@ class Generation:
                 "spectrum_real": power_spectrum(real),
             },
             raw={"loss": curve, "data": data.identity()},
+            compared=compared,
         )
 
 

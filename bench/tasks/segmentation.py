@@ -15,7 +15,16 @@ from bench.cell import Cell
 from bench.data import DATA
 from bench.data.base import VOID
 from bench.errors import UserError
-from bench.tasks.base import Result, autocast, build_network, check_metrics, check_network, check_positive, evaluate
+from bench.tasks.base import (
+    Result,
+    autocast,
+    build_network,
+    check_metrics,
+    check_network,
+    check_positive,
+    evaluate,
+    measured,
+)
 from bench.tasks.training import to_input, train
 
 SHOWN = 8  # test tiles kept for the figures, spread evenly over the split
@@ -36,7 +45,7 @@ class Segmentation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return self.metrics
+        return measured(self.metrics)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
@@ -69,8 +78,10 @@ class Segmentation:
                 ]
             )
         shown = np.linspace(0, len(prediction) - 1, min(SHOWN, len(prediction))).astype(int)
+        compared = {"masks": (prediction, data.test.masks)}
+        facts = {"classes": classes, "class_names": data.class_names, "channels": channels}
         return Result(
-            evaluate(self.metrics, {"masks": (prediction, data.test.masks)}, classes=classes),
+            evaluate(self.metrics, compared, **facts),
             arrays={
                 "image": data.test.images[shown],
                 "truth": data.test.masks[shown],
@@ -78,4 +89,6 @@ class Segmentation:
                 "class_names": np.array(data.class_names),
             },
             raw={"loss": curve, "data": data.identity()},
+            compared=compared,
+            facts=facts,
         )
