@@ -139,7 +139,13 @@ def run(
         store.write_grid(grid)
         try:
             records = execute(
-                planned, store, workers=workers, data=data, timeout=grid.timeout, progress=Progress(console)
+                planned,
+                store,
+                workers=workers,
+                data=data,
+                timeout=grid.timeout,
+                progress=Progress(console),
+                keep_seeds=grid.keep_seeds,
             )
         except KeyboardInterrupt:
             print("upbench: stopped; finished cells are kept, the same command goes on from there", file=sys.stderr)
@@ -182,6 +188,44 @@ def page(folder: Annotated[Path, typer.Argument(help="A folder of results folder
     from bench.report.page import write_index
 
     print(f"wrote {write_index(folder)}")
+
+
+@app.command()
+def recompute(
+    results: Results,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A metric, measured by the run or not; may be repeated. Default: the run's."),
+    ] = None,
+) -> None:
+    """Compute metrics again from kept predictions and samples (keep_seeds of a grid), beside the stored values.
+
+    Status 1 if a value differs from the stored one.
+    """
+    from bench.metrics import METRICS
+    from bench.run.recompute import compare, kept_cells
+    from bench.run.store import Store
+
+    for name in metric or ():
+        METRICS.module(name, "--metric")
+    store = Store(results)
+    found = [compared for cell_id in kept_cells(store) if (compared := compare(store, cell_id, metric or ()))]
+    if not found:
+        raise UserError(f"no kept cell of {results} has what metric {', '.join(metric or ())} compares")
+    console = Console()
+    for comparisons in found:
+        cell = comparisons[0].cell
+        table = Table(title=f"{cell} ({cell.id})", title_justify="left", title_style="", box=None, padding=(0, 2, 0, 0))
+        for column in ("metric", "stored", "recomputed", ""):
+            table.add_column(column, justify="right" if column in ("stored", "recomputed") else "left")
+        for each in comparisons:
+            figures = ("-" if value is None else repr(value) for value in (each.stored, each.recomputed))
+            table.add_row(escape(each.metric), *figures, "differs" if each.differs else "")
+        console.print(table)
+    differing = sum(each.differs for comparisons in found for each in comparisons)
+    console.print(f"{sum(map(len, found))} values, {differing} differ from what is stored", highlight=False)
+    if differing:
+        raise typer.Exit(1)
 
 
 def _write_tables(results: Path, console: Console) -> None:

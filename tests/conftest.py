@@ -17,6 +17,7 @@ SHARED = ROOT.parent / "shared" / "data"
 TINY = """
 title = "Tiny"
 timeout = 120.0
+keep_seeds = [1]
 
 [axes]
 layer = ["transposed_conv", "pixel_dcl"]

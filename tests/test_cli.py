@@ -74,6 +74,17 @@ def test_missing_data_are_refused_before_anything_runs(
     assert [path.name for path in tmp_path.iterdir()] == ["npz.toml"]
 
 
+def test_missing_weights_are_refused_before_anything_runs(
+    tmp_path: Path, upbench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UPBENCH_INCEPTION", raising=False)
+    task = '{ name = "generation", steps = 3, batch = 2, metrics = ["kid_effnet", "fid_inception"] }'
+    grid = TINY.partition("[[tables]]")[0].replace('{ name = "segmentation", steps = 3, batch = 2 }', task)
+    (tmp_path / "fid.toml").write_text(grid.replace('{ name = "unet", channels = 2, depth = 2 }', '"vae"'))
+    refused(upbench("run", "fid.toml"), "Inception-v3", "set UPBENCH_INCEPTION")
+    assert [path.name for path in tmp_path.iterdir()] == ["fid.toml"]
+
+
 def test_a_results_folder_that_cannot_be_written_is_refused(tmp_path: Path, tiny: Path, upbench: Command) -> None:
     (tmp_path / "file").write_text("in the way")
     refused(upbench("run", tiny, "--out", "file/out"), "file/out", "cannot be written")
@@ -91,7 +102,7 @@ def test_list_names_everything(upbench: Command) -> None:
 
 def test_help_shows_every_command(upbench: Command) -> None:
     done = upbench("--help")
-    for command in ("list", "run", "status", "tables", "plots"):
+    for command in ("list", "run", "status", "tables", "plots", "recompute"):
         assert command in done.stdout
 
 

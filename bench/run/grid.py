@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,7 @@ from bench.cell import CHOICES, COMPONENTS, Cell, Spec, flatten
 from bench.data import DATA
 from bench.errors import UserError, unknown
 from bench.layers import LAYERS
+from bench.metrics.base import OPEN
 from bench.models import MODELS
 from bench.registry import Registry
 from bench.tasks import TASKS
@@ -74,8 +76,11 @@ class FigureSpec(_Strict):
 
 
 class GridSpec(_Strict):
+    """keep_seeds: seeds whose predictions and samples are kept whole, see `bench.run.kept`."""
+
     title: str
     timeout: float = 1800.0
+    keep_seeds: list[int] = []
     settings: Settings = {}
     axes: dict[str, list[Any]] = {}
     experiments: list[ExperimentSpec]
@@ -137,10 +142,11 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Grid:
-    """title, seconds allowed for one cell, and what the file says of experiments, tables and figures."""
+    """title, seconds allowed for one cell, and what the file says of seeds to keep, experiments, tables and figures."""
 
     title: str
     timeout: float
+    keep_seeds: tuple[int, ...]
     experiments: tuple[Experiment, ...]
     tables: tuple[TableSpec, ...]
     figures: tuple[FigureSpec, ...]
@@ -159,6 +165,7 @@ class Grid:
         return {
             "title": self.title,
             "timeout": self.timeout,
+            "keep_seeds": list(self.keep_seeds),
             "experiments": [experiment.to_json() for experiment in self.experiments],
             "tables": [table.model_dump() for table in self.tables],
             "figures": [figure.model_dump() for figure in self.figures],
@@ -169,6 +176,7 @@ class Grid:
         return cls(
             value["title"],
             value["timeout"],
+            tuple(value.get("keep_seeds", ())),
             tuple(map(Experiment.from_json, value["experiments"])),
             tuple(TableSpec(**table) for table in value["tables"]),
             tuple(FigureSpec(**figure) for figure in value["figures"]),
@@ -197,7 +205,18 @@ def load_grid(path: Path, *, device: str | None = None) -> Grid:
     overrides = {} if device is None else {"device": device}
     experiments = [each for experiment in spec.experiments for each in _expand(spec, experiment, overrides, path)]
     _check_names(experiments, path)
-    grid = Grid(spec.title, spec.timeout, tuple(experiments), tuple(spec.tables), tuple(spec.figures))
+    grid = Grid(
+        spec.title,
+        spec.timeout,
+        tuple(spec.keep_seeds),
+        tuple(experiments),
+        tuple(spec.tables),
+        tuple(spec.figures),
+    )
+    seeds = {cell.seed for cell in grid.cells.values()}
+    for seed in grid.keep_seeds:
+        if seed not in seeds:
+            raise unknown("seed", seed, map(str, seeds), f"{path}: keep_seeds")
     _check_reports(grid, path)
     return grid
 
@@ -340,7 +359,7 @@ def _check_reports(grid: Grid, path: Path) -> None:
     columns = {f"{name}.{metric}" for name, metrics in measures.items() for metric in metrics}
     for table in grid.tables:
         for column in table.columns:
-            if column not in columns:
+            if not _is_column(column, columns):
                 raise unknown("column", column, columns, f"{path}: table {table.name!r}")
         for row in table.rows:
             if row.partition(".")[0] not in SETTINGS:
@@ -350,10 +369,16 @@ def _check_reports(grid: Grid, path: Path) -> None:
         if figure.kind == "sweep" and figure.x.partition(".")[0] not in SETTINGS:
             raise unknown("setting", figure.x, SETTINGS, where)
         for axis in filter(None, (figure.y, "" if figure.kind == "sweep" else figure.x)):
-            if axis not in columns:
+            if not _is_column(axis, columns):
                 raise unknown("column", axis, columns, where)
         if figure.experiment and figure.experiment not in measures:
             raise unknown("experiment", figure.experiment, measures, where)
+
+
+def _is_column(name: str, columns: set[str]) -> bool:
+    """Whether a cell can have this column; `e.iou[*]` among the columns stands for classes that only the data know."""
+    opened = re.sub(r"\[.+\]$", f"[{OPEN}]", name)
+    return f"[{OPEN}]" not in name and not columns.isdisjoint({name, opened})
 
 
 def _explain(error: ValidationError, document: Mapping[str, Any], path: Path) -> UserError:

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Container, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.cell import Cell
-from bench.run.worker import ARRAYS, RESULT
+from bench.run.worker import ARRAYS, KEPT, RESULT
 
 POLL = 0.05  # seconds between two looks at the processes
 LOG_TAIL = 4000  # characters of a dead worker's output that are kept
@@ -23,12 +23,16 @@ LOG_TAIL = 4000  # characters of a dead worker's output that are kept
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell whose process is over. result: the fields that `worker.attempt` returns. duration: seconds."""
+    """A cell whose process is over. result: the fields that `worker.attempt` returns. duration: seconds.
+
+    arrays, kept: the files it wrote, for the figures and for `upbench recompute`.
+    """
 
     cell: Cell
     result: dict[str, Any]
-    arrays: Path | None
     duration: float
+    arrays: Path | None = None
+    kept: Path | None = None
 
 
 @dataclass
@@ -40,12 +44,18 @@ class _Running:
 
 
 def run_cells(
-    batches: Iterable[tuple[list[Cell], int]], scratch: Path, *, data: Path | None, timeout: float
+    batches: Iterable[tuple[list[Cell], int]],
+    scratch: Path,
+    *,
+    data: Path | None,
+    timeout: float,
+    keep_seeds: Container[int] = (),
 ) -> Generator[Ended | list[Cell]]:
     """Run each batch of (cells, how many at once) to its end before the next.
 
     Yields an `Ended` for every cell as it ends, and the list of running cells whenever it changes or a second passes.
-    A cell that outlives `timeout` seconds is killed. Closing the generator kills what still runs.
+    A cell that outlives `timeout` seconds is killed. Closing the generator kills what still runs. What the metrics of
+    cells with one of `keep_seeds` compared is kept.
     """
     for cells, workers in batches:
         waiting, running = list(reversed(cells)), list[_Running]()
@@ -53,7 +63,7 @@ def run_cells(
         try:
             while waiting or running:
                 while waiting and len(running) < workers:
-                    running.append(_start(waiting.pop(), scratch, data))
+                    running.append(_start(waiting.pop(), scratch, data, keep_seeds))
                     told = 0.0
                 for each in list(running):
                     if (result := _poll(each, timeout)) is not None:
@@ -69,7 +79,7 @@ def run_cells(
                 _kill(each)
 
 
-def _start(cell: Cell, scratch: Path, data: Path | None) -> _Running:
+def _start(cell: Cell, scratch: Path, data: Path | None, keep_seeds: Container[int]) -> _Running:
     folder = scratch / cell.id
     folder.mkdir()
     threads = {name: str(cell.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -84,7 +94,12 @@ def _start(cell: Cell, scratch: Path, data: Path | None) -> _Running:
             start_new_session=True,  # Ctrl-C reaches the driver alone, which then ends its workers
         )
     assert process.stdin is not None
-    request = {"cell": cell.to_json(), "folder": str(folder.resolve()), "data": str(data.resolve()) if data else None}
+    request = {
+        "cell": cell.to_json(),
+        "folder": str(folder.resolve()),
+        "data": str(data.resolve()) if data else None,
+        "keep": cell.seed in keep_seeds,
+    }
     with contextlib.suppress(BrokenPipeError):  # it died at once; _poll says how
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
@@ -98,14 +113,14 @@ def _poll(running: _Running, timeout: float) -> Ended | None:
         if duration < timeout:
             return None
         _kill(running)
-        return Ended(running.cell, {"outcome": "timeout", "reason": f"killed after {timeout:g} s"}, None, duration)
+        return Ended(running.cell, {"outcome": "timeout", "reason": f"killed after {timeout:g} s"}, duration)
     assert running.process.stdin is not None
     running.process.stdin.close()
-    arrays = running.folder / ARRAYS
     result = running.folder / RESULT
     if status == 0 and result.exists():
-        return Ended(running.cell, json.loads(result.read_text()), arrays if arrays.exists() else None, duration)
-    return Ended(running.cell, _post_mortem(status, running.folder), None, duration)
+        arrays, kept = (path if path.exists() else None for path in (running.folder / ARRAYS, running.folder / KEPT))
+        return Ended(running.cell, json.loads(result.read_text()), duration, arrays, kept)
+    return Ended(running.cell, _post_mortem(status, running.folder), duration)
 
 
 def _post_mortem(status: int, folder: Path) -> dict[str, Any]:

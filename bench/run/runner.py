@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Container, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from bench.cell import Cell, flatten
 from bench.data import DATA, cache
 from bench.errors import UserError, unknown
+from bench.metrics import METRICS
 from bench.run.grid import Grid
 from bench.run.pool import Ended, run_cells
 from bench.run.progress import Batches, Progress, kind
@@ -104,13 +105,16 @@ def _open_part(grid: Grid) -> Grid:
 
 
 def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
-    """Raises UserError if data or a device that the cells need is not there, or if data are damaged.
+    """Raises UserError if data, a metric's file or a device that the cells need is not there, or if data are damaged.
 
     Data are decoded here, unless that was done before, so that no cell's time goes into it.
     """
+    cells = tuple(cells)
     specs = {cell.data.name + repr(cell.data.options): cell.data for cell in cells if cell.data}.values()
     for spec in specs:
         DATA.build(spec.name, **spec.options).check(data)
+    for name in dict.fromkeys(name for cell in cells for name in cell.task.options.get("metrics", ())):
+        METRICS.get(name).check()
     if any(cell.device == "cuda" for cell in cells):
         import torch
 
@@ -121,23 +125,30 @@ def check_ready(cells: Iterable[Cell], data: Path | None) -> None:
 
 
 def execute(
-    plan: Plan, store: Store, *, workers: int | None, data: Path | None, timeout: float, progress: Progress
+    plan: Plan,
+    store: Store,
+    *,
+    workers: int | None,
+    data: Path | None,
+    timeout: float,
+    progress: Progress,
+    keep_seeds: Container[int] = (),
 ) -> list[Record]:
     """Run the plan's cells and store each as it ends; then those whose settings these have decided.
 
     The records of this run are returned, and those of decided cells that had failed before.
     workers: cells at once, by default as many as their threads fit the processor; cells of an exclusive task run
-    alone, after the others. Raises UserError when the store cannot be written.
+    alone, after the others. keep_seeds: see `bench.run.kept`. Raises UserError when the store cannot be written.
     """
     first = schedule(plan.todo, workers)
     expected = schedule([choice.candidates[0] for choice in plan.waiting.choices], workers)
     with progress:
         progress.start(first + expected, len(plan.kept))
-        records = list(_run(first, store, data, timeout, progress))
+        records = list(_run(first, store, data, timeout, progress, keep_seeds))
         if plan.waiting.choices:
             later = _decided(plan.waiting, store)
             progress.batches = first + schedule(later.todo, workers)
-            records += _run(schedule(later.todo, workers), store, data, timeout, progress)
+            records += _run(schedule(later.todo, workers), store, data, timeout, progress, keep_seeds)
             records += [record for cell in later.held if (record := store.read(cell.id))]
     return records
 
@@ -152,12 +163,20 @@ def _decided(waiting: Grid, store: Store) -> Plan:
     return plan(replace(resolved, experiments=tuple(experiments)), store, retry=False)
 
 
-def _run(batches: Batches, store: Store, data: Path | None, timeout: float, progress: Progress) -> Generator[Record]:
-    with closing(run_cells(batches, store.scratch, data=data, timeout=timeout)) as events:
+def _run(
+    batches: Batches,
+    store: Store,
+    data: Path | None,
+    timeout: float,
+    progress: Progress,
+    keep_seeds: Container[int],
+) -> Generator[Record]:
+    started = run_cells(batches, store.scratch, data=data, timeout=timeout, keep_seeds=keep_seeds)
+    with closing(started) as events:
         for event in events:
             if isinstance(event, Ended):
                 record = _record(event)
-                store.write(record, event.arrays)
+                store.write(record, event.arrays, event.kept)
                 progress.ended(event.cell, record)
                 yield record
             else:

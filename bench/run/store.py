@@ -54,7 +54,7 @@ class Record(BaseModel):
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of results: grid.json, cells/ID.json, cells/ID.npz."""
+    """A folder of results: grid.json, cells/ID.json, cells/ID.npz and, on request, cells/ID.kept.npz."""
 
     root: Path
 
@@ -68,6 +68,10 @@ class Store:
     def arrays(self, cell_id: str) -> Path:
         """Where the cell's arrays are, if it left any."""
         return self.cells / f"{cell_id}.npz"
+
+    def kept(self, cell_id: str) -> Path:
+        """Where what the cell's metrics compared is, if it was kept; see `bench.run.kept`."""
+        return self.cells / f"{cell_id}.kept.npz"
 
     @property
     def scratch(self) -> Path:
@@ -116,11 +120,17 @@ class Store:
             raise UserError(f"result file {path} holds another cell; `upbench run` computes it again")
         return record
 
-    def write(self, record: Record, arrays: Path | None = None) -> None:
-        """Store the arrays, then the record, so that whoever sees it finds them. Raises UserError if it cannot."""
+    def write(self, record: Record, arrays: Path | None = None, kept: Path | None = None) -> None:
+        """Store the archives, then the record, so that whoever sees it finds them. Raises UserError if it cannot.
+
+        What an earlier record of the cell kept is gone, as it is not what this one is about.
+        """
         try:
             if arrays is not None:
                 arrays.replace(self.arrays(record.id))
+            self.kept(record.id).unlink(missing_ok=True)
+            if kept is not None:
+                kept.replace(self.kept(record.id))
             write_atomically(self.path(record.id), record.model_dump_json(indent=1))
         except OSError as error:
             raise UserError(

@@ -16,27 +16,31 @@ from typing import Any, TextIO
 from bench.cell import Cell
 from bench.errors import Diverged, UserError
 
-RESULT, ARRAYS = "result.json", "arrays.npz"
+RESULT, ARRAYS, KEPT = "result.json", "arrays.npz", "kept.npz"
 ORPHANED = 75  # exit status after the driver is gone
 
 
 def main() -> None:
-    """Read {"cell", "folder", "data"} from one line, write RESULT and, if there are any, ARRAYS into the folder."""
+    """Read {"cell", "folder", "data", "keep"} from one line; write RESULT and, if any, ARRAYS into the folder.
+
+    With "keep", what the metrics compared is written to KEPT as well.
+    """
     # a descriptor of its own: who captures standard input, as pytest does, must not look like the driver's end
     stream = os.fdopen(os.dup(sys.stdin.fileno()))
     request = json.loads(stream.readline())
     threading.Thread(target=_die_with_driver, args=(stream,), daemon=True).start()
     folder = Path(request["folder"])
     data = Path(request["data"]) if request["data"] else None
-    (folder / RESULT).write_text(json.dumps(attempt(Cell.from_json(request["cell"]), data, folder)))
+    result = attempt(Cell.from_json(request["cell"]), data, folder, request["keep"])
+    (folder / RESULT).write_text(json.dumps(result))
 
 
-def attempt(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
+def attempt(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, Any]:
     """Run the cell and say how it ended, as the fields of a stored record."""
     import torch
 
     try:
-        return {"outcome": "ok", **run(cell, data, folder)}
+        return {"outcome": "ok", **run(cell, data, folder, keep)}
     except Diverged as error:
         return {"outcome": "diverged", "reason": str(error)}
     except (MemoryError, torch.OutOfMemoryError) as error:
@@ -50,14 +54,30 @@ def attempt(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
         return {"outcome": outcome, "reason": reason, "traceback": traceback.format_exc()}
 
 
-def run(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
+def run(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, Any]:
     """The cell's measurements, bit-identical for the same cell on the same machine, times aside."""
     import dataclasses
 
     import numpy as np
-    import torch
 
+    from bench.run.kept import write_kept
     from bench.tasks import TASKS
+
+    settle(cell)
+    result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
+    if result.arrays:
+        np.savez_compressed(folder / ARRAYS, **result.arrays)
+    if keep and result.compared:
+        write_kept(folder / KEPT, result.compared, result.facts)
+    return {
+        "measurements": [dataclasses.asdict(measurement) for measurement in result.measurements],
+        "raw": dict(result.raw),
+    }
+
+
+def settle(cell: Cell) -> None:
+    """Bring torch into the state in which the cell's arithmetic repeats to the bit."""
+    import torch
 
     torch.set_num_threads(cell.threads)
     torch.manual_seed(cell.seed)
@@ -65,13 +85,6 @@ def run(cell: Cell, data: Path | None, folder: Path) -> dict[str, Any]:
         torch.use_deterministic_algorithms(True)
         # a guard for debugging, which would cost a write an allocation
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
-    if result.arrays:
-        np.savez_compressed(folder / ARRAYS, **result.arrays)
-    return {
-        "measurements": [dataclasses.asdict(measurement) for measurement in result.measurements],
-        "raw": dict(result.raw),
-    }
 
 
 def _die_with_driver(stream: TextIO) -> None:

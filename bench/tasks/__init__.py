@@ -1,7 +1,7 @@
 """What is done with a network and measured, by name. A new task is one file in this folder and one line in `TASKS`.
 
 A task is a frozen dataclass of its options. `roles`: the networks it can use; `needs_data`; `exclusive`: its figures
-are wrong if another cell runs beside it; `measures()`: the metrics it returns; `run(cell, folder)`: does one cell.
+are wrong if another cell runs beside it; `measures()`: the columns it fills; `run(cell, folder)`: does one cell.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from bench.tasks.base import (
     check_network,
     check_positive,
     evaluate,
+    measured,
     place,
 )
 from bench.tasks.samples import draw_real, make_images, pictures
@@ -72,7 +73,7 @@ class Adversarial:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return self.metrics
+        return measured(self.metrics)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, samples=self.samples)
@@ -101,10 +102,12 @@ class Adversarial:
         with torch.inference_mode(), autocast(cell):
             generated = make_images(averaged, draw_codes(self.samples))
         real = draw_real(data.test, self.samples)
+        compared = {"samples": (generated, real)}
         return Result(
-            evaluate(self.metrics, {"samples": (generated, real)}),
+            evaluate(self.metrics, compared),
             arrays=pictures(generated, real),
             raw={**losses, "data": data.identity()},
+            compared=compared,
         )
 
     def play(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from bench import layers
 from bench.cell import Cell
 from bench.errors import Diverged
 from bench.metrics import METRICS
-from bench.metrics.base import Better, Metric
+from bench.metrics.base import Better, Compared, Metric
 from bench.models import MODELS
 from bench.models.base import Network
 
@@ -42,11 +42,16 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Result:
-    """What a cell leaves. arrays: pictures and spectra for the figures. raw: samples and curves, plain JSON."""
+    """What a cell leaves. arrays: pictures and spectra for the figures. raw: samples and curves, plain JSON.
+
+    compared, facts: what `evaluate` was given, kept on request so that any metric can be computed again.
+    """
 
     measurements: list[Measurement]
     arrays: Mapping[str, NDArray] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
+    compared: Compared = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(Protocol):
@@ -116,16 +121,25 @@ def autocast(cell: Cell) -> AbstractContextManager[Any]:
     return torch.autocast(cell.device, torch.bfloat16, enabled=cell.precision == "bf16")
 
 
-def evaluate(names: tuple[str, ...], given: Mapping[str, tuple[Any, ...]], **context: Any) -> list[Measurement]:
-    """The named metrics on what each kind compares. Raises Diverged if one is not a finite number."""
+def evaluate(names: Iterable[str], compared: Compared, **facts: Any) -> list[Measurement]:
+    """The named metrics on what each kind compares; facts: what `bench.metrics.base.Metric` says a metric may ask for.
+
+    A member without a value, such as the IoU of a class that is nowhere, is left out. Raises Diverged for any other
+    value that is not a finite number.
+    """
     measurements = []
     for name in names:
         metric: Metric = METRICS.get(name)
-        value = metric.compute(*given[metric.compares], **(context if metric.compares == "masks" else {}))
-        if not math.isfinite(value):
-            raise Diverged(f"{name} is {value}")
-        measurements.append(Measurement(name, value, metric.unit, metric.better))
+        for title, value in metric.measure(name, *compared[metric.compares], **facts).items():
+            if not math.isfinite(value):
+                raise Diverged(f"{title} is {value}")
+            measurements.append(Measurement(title, value, metric.unit, metric.better))
     return measurements
+
+
+def measured(names: Iterable[str]) -> tuple[str, ...]:
+    """What `evaluate` measures for these metrics, `iou[*]` standing for names that only the data know."""
+    return tuple(title for name in names for title in METRICS.get(name).measures(name))
 
 
 def check_metrics(names: tuple[str, ...], kinds: set[str], where: str) -> None:

@@ -24,6 +24,7 @@ from bench.tasks.base import (
     check_network,
     check_positive,
     evaluate,
+    measured,
 )
 from bench.tasks.samples import CHUNK, SHOWN, draw_real, make_images, pictures
 from bench.tasks.training import to_input, train
@@ -74,7 +75,7 @@ class Generation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return (*self.metrics, VALIDATION)
+        return (*measured(self.metrics), VALIDATION)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, samples=self.samples)
@@ -107,11 +108,12 @@ class Generation:
             codes = draw_codes(mean, log_variance.exp(), self.samples, generator).to(cell.device)
             generated = make_images(network.decode, codes)
             reconstructed = make_images(lambda chunk: network(to_input(chunk, cell))[0], torch.from_numpy(real))
+        compared = {"samples": (generated, real), "reconstructions": (reconstructed, real)}
         return Result(
-            evaluate(self.metrics, {"samples": (generated, real), "reconstructions": (reconstructed, real)})
-            + validate(network, data.val.images, cell),
+            evaluate(self.metrics, compared) + validate(network, data.val.images, cell),
             arrays={**pictures(generated, real), "reconstructed": reconstructed[:SHOWN]},
             raw={"loss": curve, "data": data.identity()},
+            compared=compared,
         )
 
 

@@ -27,6 +27,7 @@ from bench.tasks.base import (
     check_network,
     check_positive,
     evaluate,
+    measured,
 )
 from bench.tasks.training import to_device, to_input, train
 
@@ -52,7 +53,7 @@ class Segmentation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return (*self.metrics, VALIDATION)
+        return (*measured(self.metrics), VALIDATION)
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
@@ -93,8 +94,10 @@ class Segmentation:
         if data.val.masks is not None and len(data.val.images):
             value = mean_iou(predict(data.val.images), data.val.masks, classes=classes)
             validation += [Measurement(VALIDATION, value, "1", "higher")] if math.isfinite(value) else []
+        compared = {"masks": (prediction, data.test.masks)}
+        facts = {"classes": classes, "class_names": data.class_names, "channels": channels}
         return Result(
-            evaluate(self.metrics, {"masks": (prediction, data.test.masks)}, classes=classes) + validation,
+            evaluate(self.metrics, compared, **facts) + validation,
             arrays={
                 "image": data.test.images[shown],
                 "truth": data.test.masks[shown],
@@ -102,4 +105,6 @@ class Segmentation:
                 "class_names": np.array(data.class_names),
             },
             raw={"loss": curve, "data": data.identity()},
+            compared=compared,
+            facts=facts,
         )

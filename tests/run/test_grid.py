@@ -99,6 +99,8 @@ def test_a_grid_survives_its_own_json(tmp_path: Path) -> None:
         ("[experiments.axes]\n", "[experiments.axes]\nlayr = [1]\n", "unknown setting 'layr'.*did you mean 'layer'"),
         ("[experiments.axes]\n", '[experiments.axes]\ndevice = ["gpu"]\n', "unknown device 'gpu'.*cpu, cuda"),
         ('"coast.mean_iou"', '"coast.mean_io"', "unknown column 'coast.mean_io'.*did you mean 'coast.mean_iou'"),
+        ('"coast.mean_iou"', '"coast.iou[land]"', r"unknown column 'coast.iou\[land\]'"),
+        ("keep_seeds = [1]", "keep_seeds = [0, 2]", "unknown seed 2.*keep_seeds.*allowed: 0, 1"),
         ('kind = "masks"', 'kind = "maks"', "kind"),
         ('title = "Tiny"', "title = ", "not valid TOML"),
         ('title = "Tiny"', "", "title"),
@@ -110,6 +112,40 @@ def test_what_is_wrong_is_named_with_what_is_allowed(tmp_path: Path, old: str, n
     assert old in TINY
     with pytest.raises(UserError, match=message):
         load(tmp_path, TINY.replace(old, new, 1))
+
+
+FAMILIES = TINY.replace("batch = 2", 'batch = 2, metrics = ["mean_iou", "boundary_iou", "iou", "trimap_iou"]')
+
+
+@pytest.mark.parametrize("column", ["coast.iou[land]", "coast.iou[St. Paul's]", "coast.trimap_iou[5]"])
+def test_a_member_of_a_family_is_a_column(tmp_path: Path, column: str) -> None:
+    load(tmp_path, FAMILIES.replace("coast.mean_iou", column))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "coast.iou",
+        "coast.iou[*]",
+        "coast.iou[land",
+        "coast.iou[]",
+        "coast.trimap_iou",
+        "coast.trimap_iou[4]",
+        "tiles.iou[land]",
+    ],
+)
+def test_what_a_family_does_not_measure_is_no_column(tmp_path: Path, column: str) -> None:
+    with pytest.raises(UserError, match="unknown column"):
+        load(tmp_path, FAMILIES.replace("coast.mean_iou", column))
+
+
+def test_keeping_is_no_part_of_a_cells_identity(tmp_path: Path) -> None:
+    keeping, not_keeping = load(tmp_path, TINY), load(tmp_path, TINY.replace("keep_seeds = [1]", ""))
+    assert (keeping.keep_seeds, not_keeping.keep_seeds) == ((1,), ())
+    assert keeping.cells == not_keeping.cells
+    assert [fingerprint(cell) for cell in keeping.cells.values()] == [
+        fingerprint(cell) for cell in not_keeping.cells.values()
+    ]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "ablations").glob("*.toml")), ids=lambda path: path.stem)

@@ -164,7 +164,7 @@ def test_a_worker_outlives_whoever_takes_its_standard_input(tmp_path: Path) -> N
         [sys.executable, "-c", program], stdin=subprocess.PIPE, env=environment(), cwd=tmp_path, text=True
     )
     assert process.stdin is not None
-    process.stdin.write(json.dumps({"cell": cell, "folder": str(tmp_path), "data": None}) + "\n")
+    process.stdin.write(json.dumps({"cell": cell, "folder": str(tmp_path), "data": None, "keep": False}) + "\n")
     process.stdin.flush()
     assert process.wait(30) == 0
     process.stdin.close()

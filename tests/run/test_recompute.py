@@ -1,0 +1,157 @@
+"""What is kept of a cell gives its figures again, to the bit, and others that the run did not ask for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cell import Cell, Spec
+from bench.cli import app
+from bench.data import DATA
+from bench.errors import UserError
+from bench.layers import LAYERS
+from bench.models import MODELS
+from bench.run import worker
+from bench.run.kept import read_kept
+from bench.run.recompute import recompute
+from bench.run.runner import plan
+from bench.run.store import Record, Store
+from bench.tasks import TASKS
+from tests.conftest import Command
+
+SAMPLED = ["kid_effnet", "precision_effnet", "checkerboard", "lattice_energy", "reconstruction_psnr"]
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Store:
+    return Store(Path(shutil.copytree(finished, tmp_path / "copy")))
+
+
+def some_cell(store: Store, seed: int) -> str:
+    return next(cell_id for cell_id, cell in store.read_grid().cells.items() if cell.seed == seed)
+
+
+def values(measurements) -> dict[str, float]:
+    return {measurement.metric: measurement.value for measurement in measurements}
+
+
+def stored(store: Store, cell_id: str) -> Record:
+    record = store.read(cell_id)
+    assert record is not None
+    return record
+
+
+def said(*words: object) -> tuple[int, str]:
+    """Status and output of the command, without a process; a refusal is raised."""
+    result = CliRunner().invoke(app, ["recompute", *map(str, words)], env={"COLUMNS": "100"})
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_the_seeds_that_the_grid_names_are_kept_and_no_others(finished: Path) -> None:
+    store = Store(finished)
+    for cell_id, cell in store.read_grid().cells.items():
+        assert store.kept(cell_id).exists() == (cell.seed == 1)
+
+
+def test_masks_give_the_stored_figures_to_the_last_bit(finished: Path) -> None:
+    cell_id = some_cell(Store(finished), 1)
+    assert values(recompute(Store(finished), cell_id)) == values(stored(Store(finished), cell_id).measurements)
+
+
+def test_samples_and_reconstructions_do_so_too(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.cells.mkdir()
+    cell = Cell(
+        Spec("generation", TASKS.complete("generation", {"steps": 2, "batch": 2, "samples": 8, "metrics": SAMPLED})),
+        Spec("vae", MODELS.complete("vae", {"channels": 2})),
+        Spec("pixel_dcl", LAYERS.complete("pixel_dcl", {})),
+        Spec("earth", DATA.complete("earth", {"tiles": "land", "size": 32})),
+        seed=5,
+    )
+    result = worker.attempt(cell, None, tmp_path, True)
+    assert result["outcome"] == "ok", result
+    fields = {"fingerprint": "", "environment": {}, "duration": 1.0}
+    store.write(Record(id=cell.id, cell=cell.to_json(), **fields, **result), kept=tmp_path / worker.KEPT)
+    figures = values(stored(store, cell.id).measurements)
+    assert {"lattice_energy[pi,0]", "lattice_energy[pi/2,pi/2]", *SAMPLED} - {"lattice_energy"} <= set(figures)
+    assert values(recompute(store, cell.id)) == figures
+
+
+def test_the_command_says_so(finished: Path, upbench: Command) -> None:
+    done = upbench("recompute", finished)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 values, 0 differ from what is stored" in done.stdout
+    assert done.stdout.count("boundary_iou") == 2
+
+
+def test_figures_that_the_run_did_not_ask_for(finished: Path) -> None:
+    status, output = said(finished, "--metric", "iou", "--metric", "mean_iou", "--metric", "kid_effnet")
+    assert status == 0
+    store = Store(finished)
+    cell_id = some_cell(store, 1)
+    parts = values(recompute(store, cell_id, ["iou"]))
+    assert set(parts) <= {"iou[ocean]", "iou[land]", "iou[lake]"}
+    assert np.mean(list(parts.values())) == values(stored(store, cell_id).measurements)["mean_iou"]
+    for name, value in parts.items():
+        assert [name, "-", repr(value)] in [line.split() for line in output.splitlines()], "not stored, but computed"
+    assert "kid" not in output, "there are no samples"
+
+
+def test_what_differs_is_named(copy: Store) -> None:
+    cell_id = some_cell(copy, 1)
+    record = json.loads(copy.path(cell_id).read_text())
+    assert record["measurements"][0]["metric"] == "mean_iou"
+    record["measurements"][0]["value"] += 1e-15
+    copy.path(cell_id).write_text(json.dumps(record))
+    status, output = said(copy.root)
+    assert status == 1
+    assert [line.split()[0] for line in output.splitlines() if line.rstrip().endswith("differs")] == ["mean_iou"]
+    assert "6 values, 1 differ" in output
+
+
+def test_whether_a_cell_is_kept_makes_nothing_stale(copy: Store) -> None:
+    for path in copy.cells.glob("*.kept.npz"):
+        path.unlink()
+    assert plan(copy.read_grid().cells, copy, retry=False).todo == ()
+
+
+def test_what_cannot_be_recomputed_is_said_in_one_line(copy: Store, tmp_path: Path) -> None:
+    for words, message in (
+        ((copy.root, "--metric", "mean_uoi"), "did you mean 'mean_iou'"),
+        ((copy.root, "--metric", "kid_effnet"), "no kept cell .* has what metric kid_effnet compares"),
+        ((tmp_path,), "is not a results folder"),
+    ):
+        with pytest.raises(UserError, match=message):
+            said(*words)
+    with pytest.raises(UserError, match="nothing was kept of this cell"):
+        recompute(copy, some_cell(copy, 0))
+    with pytest.raises(UserError, match="the cell has no result"):
+        recompute(copy, "0" * 16)
+    for path in copy.cells.glob("*.kept.npz"):
+        path.unlink()
+    with pytest.raises(UserError, match="keeps no predictions or samples"):
+        said(copy.root)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "lacking"])
+def test_a_damaged_archive_is_refused_by_name(copy: Store, damage: str) -> None:
+    path = copy.kept(some_cell(copy, 1))
+    if damage == "lacking":
+        np.savez(path, **{"masks.ours": read_kept(path)[0]["masks"][0]})
+    else:
+        path.write_bytes(path.read_bytes()[: 200 if damage == "cut" else 0])
+    with pytest.raises(UserError, match=rf"{path.name} is damaged"):
+        said(copy.root)
+
+
+def test_a_cell_run_again_without_keeping_keeps_nothing_of_before(copy: Store) -> None:
+    cell_id = some_cell(copy, 1)
+    copy.write(stored(copy, cell_id))
+    assert not copy.kept(cell_id).exists()
