@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from bench.cell import Cell
 from bench.errors import UserError
 from bench.report.frame import load_frame
 from bench.report.plots import draw
 from bench.report.tables import summarise, to_markdown
+from bench.run import runner
 from bench.run.grid import Choice, FigureSpec, Grid, TableSpec, load_grid
+from bench.run.pool import Ended
+from bench.run.progress import Batches, Progress
 from bench.run.provenance import fingerprint
-from bench.run.runner import plan, select
+from bench.run.runner import execute, plan, select
 from bench.run.store import Record, Store, StoredMeasurement
 from bench.run.tune import decide, resolve
 from tests.conftest import TINY, Command
@@ -221,6 +226,41 @@ def test_the_sweep_and_the_learning_curves_are_drawn(grid: Grid, tmp_path: Path)
     assert len(figure.axes) == 1, "what each layer took is no axis"
 
 
+@pytest.mark.parametrize("stop", [3, 12, 14])
+def test_a_run_does_the_trials_then_what_they_decide_and_nothing_twice(
+    grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    """Broken off after `stop` cells, and begun again; no cell is really run."""
+    ran: list[Cell] = []
+
+    def instead(batches: Batches, *_: object, **__: object) -> Generator[Ended]:
+        for cell in (cell for cells, _ in batches for cell in cells):
+            if len(ran) == stop and not broken:
+                broken.append(True)
+                raise KeyboardInterrupt
+            ran.append(cell)
+            measured = [measurement.model_dump() for measurement in ended(cell, score(cell)).measurements]
+            yield Ended(cell, {"outcome": "ok", "measurements": measured}, None, 1.0)
+
+    broken: list[bool] = []
+    monkeypatch.setattr(runner, "run_cells", instead)
+    store = Store(tmp_path / "out")
+
+    def run() -> list[Record]:
+        with store.opened():
+            store.write_grid(grid)
+            progress = Progress(Console(quiet=True))
+            return execute(plan(grid, store, retry=False), store, workers=1, data=None, timeout=1.0, progress=progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert len(run()) == 16 - stop
+    assert len({cell.id for cell in ran}) == len(ran) == 12 + 4
+    assert {(c.layer.name, c.task.options["learning_rate"]) for c in ran[12:]} == set(BEST.items())
+    assert run() == []
+
+
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_ends(tmp_path: Path, upbench: Command) -> None:
     text = TUNED.replace("seeds = [7, 8]", "seeds = [7]").replace("[1e-3, 2e-3, 4e-3]", "[1e-9, 1e-2]")
     text = text.replace('layer = ["transposed_conv", "pixel_dcl"]', 'layer = ["pixel_dcl"]')
