@@ -68,7 +68,7 @@ class Segmentation:
         classes, channels = len(data.class_names), data.train.images.shape[-1]
         network = build_network(cell, channels, classes, data.train.images.shape[1])
         images, masks = torch.from_numpy(data.train.images), torch.from_numpy(data.train.masks)
-        mean = to_input(images, cell).mean((0, 2, 3), keepdim=True)
+        mean = channel_mean(images).to(cell.device)
 
         def loss(indices: Tensor) -> Tensor:
             target = to_device(masks[indices], cell).long()
@@ -108,3 +108,9 @@ class Segmentation:
             compared=compared,
             facts=facts,
         )
+
+
+def channel_mean(images: Tensor) -> Tensor:
+    """uint8 (N, H, W, C) -> mean of each channel, (1, C, 1, 1), of values in [0, 1]; exact, whatever N is."""
+    total = sum(chunk.long().sum((0, 1, 2)) for chunk in images.split(EVALUATION_BATCH))
+    return (torch.as_tensor(total).double() / (images[..., 0].numel() * 255)).float().view(1, -1, 1, 1)
