@@ -128,7 +128,12 @@ def test_metrics_by_inception_read_the_users_weights(tiles, tmp_path: Path, monk
     torch.save({}, path)
     with monkeypatch.context() as patched:
         patched.setattr(Network, "load_state_dict", lambda *_: None)
-        torch.save(Network("inception-v3-compat", ["2048"], str(path)).state_dict(), path)
+        network = Network("inception-v3-compat", ["2048"], str(path))
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:  # or the features of so deep a network would all but vanish
+            torch.nn.init.kaiming_normal_(parameter)
+    torch.save(network.state_dict(), path)
     monkeypatch.setenv(inception.VARIABLE, str(path))
     fidelity._network.cache_clear()
     generated, real = (images[:6] for images in tiles)
