@@ -65,6 +65,8 @@ def _slower(self, x):
 
 LARGER = f"""
 
+import torch
+
 _upsample = {CLASS}.upsample
 
 
@@ -79,6 +81,8 @@ def _larger(self, x):
 """
 
 ONE_MORE = f"""
+
+import torch
 
 _init = {CLASS}.__init__
 

@@ -111,10 +111,10 @@ def counted(items: Iterable[T], total: int, what: str, console: Console) -> Iter
     """Pass the items on, and say now and then how many of `total` are done and how long the rest will take."""
     began = printed = time.monotonic()
     for done, item in enumerate(items, 1):
+        yield item
         now = time.monotonic()
         if console.is_terminal or now - printed > LINE_EVERY or done == total:
             printed = now
             left = "" if done == total else f", about {_clock((now - began) / done * (total - done))} left"
             line = f"{done} of {total} {what} after {_clock(now - began)}{left}"
             console.print(line, end="\r" if console.is_terminal and done < total else "\n", highlight=False)
-        yield item
