@@ -1,6 +1,6 @@
 """What `pytest bench/` adds to pytest-benchmark: a grid of cells, blocks in random order, and the suite's own table.
 
-pytest bench/ --benchmark-json=FILE [--grid ablations/gate.toml] [--blocks 5] [--exact] [pytest-benchmark's]
+pytest bench/ --benchmark-json=FILE [--grid ablations/gate.toml] [--blocks 10] [--exact] [pytest-benchmark's]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.gate.recording import ANCHOR, FORMAT
 from bench.gate.subjects import MODES, Subjects
 from bench.run.provenance import environment
 
+ANCHOR_TURNS = 3  # in each block: its noise is in every ratio
 SUBJECTS = pytest.StashKey[Subjects]()
 EXACT = pytest.StashKey[dict[str, list[dict[str, Any]]]]()
 LOAD = pytest.StashKey[float]()
@@ -26,7 +27,7 @@ LOAD = pytest.StashKey[float]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("upbench")
     group.addoption("--grid", type=Path, default=None, help=f"the cells; default {GRID.name}")
-    group.addoption("--blocks", type=int, default=5, help="times each cell has its turn, in random order; default 5")
+    group.addoption("--blocks", type=int, default=10, help="times each cell has its turn, in random order; default 10")
     group.addoption("--cells", type=Path, default=None, help="cells as `python -m bench.gate.cells` writes them")
     group.addoption("--exact", action="store_true", help="take the figures that do not vary as well")
     group.addoption("--order", type=int, default=None, help="seed of the random order; default: another each time")
@@ -46,7 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     subjects = metafunc.config.stash[SUBJECTS]
     if "block" in metafunc.fixturenames:
-        timed = [(ANCHOR, None), *((subjects.names[cell.id], cell) for cell in subjects.timed)]
+        anchors = [(f"{ANCHOR}{turn}", None) for turn in range(ANCHOR_TURNS)]
+        timed = [*anchors, *((subjects.names[cell.id], cell) for cell in subjects.timed)]
         cases = [
             pytest.param(cell, mode, block, id=f"{name}-{mode}-{block}")
             for block in range(metafunc.config.getoption("--blocks"))

@@ -14,10 +14,10 @@ from pathlib import Path
 from bench.cell import Cell
 from bench.errors import UserError, unknown
 
-# about 10 ms for each turn of a cell: what repeats is the process, not the round
+# short turns: what repeats is the process and the block, not the round
 TIMING = (
     *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-W", "ignore", "-q", "--benchmark-quiet"),
-    *("--benchmark-max-time=0.01", "--benchmark-min-rounds=3", "--benchmark-warmup=off", "--benchmark-disable-gc"),
+    *("--benchmark-max-time=0.005", "--benchmark-min-rounds=2", "--benchmark-warmup=off", "--benchmark-disable-gc"),
 )
 TESTS_FAILED = 1
 PROCESSOR_TIME = "--benchmark-timer=time.process_time"  # a thread's own seconds, not its waiting: see GATE.md

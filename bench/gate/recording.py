@@ -71,12 +71,11 @@ class Recording(BaseModel):
     def ratios(self) -> dict[tuple[str, str], float]:
         """Time of each (cell, mode) as a multiple of the anchor's in the same process, median over the blocks.
 
-        The median round stands for a block; the two of a block were taken within a second of each other.
+        The fastest round stands for a block: what disturbs a round only ever makes it longer.
         """
         return {
             (cell, mode): statistics.median(
-                statistics.median(rounds) / statistics.median(self.seconds[ANCHOR, mode][block])
-                for block, rounds in blocks.items()
+                min(rounds) / min(self.seconds[ANCHOR, mode][block]) for block, rounds in blocks.items()
             )
             for (cell, mode), blocks in self.seconds.items()
             if cell != ANCHOR
@@ -106,14 +105,14 @@ def read_recording(path: Path) -> Recording:
 
 
 def _seconds(document: _Document, path: Path) -> dict[tuple[str, str], dict[int, list[float]]]:
-    seconds: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(dict)
+    seconds: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for benchmark in document.benchmarks:
         timing = benchmark.extra_info
         if timing.cell != ANCHOR and timing.cell not in document.upbench.cells:
             raise UserError(f"recording {path} is damaged: it times cell {timing.cell}, which it does not describe")
         if min(benchmark.stats.data) <= 0:
             raise UserError(f"recording {path} is damaged: {timing.cell} took {min(benchmark.stats.data)} s")
-        seconds[timing.cell, timing.mode][timing.block] = benchmark.stats.data
+        seconds[timing.cell, timing.mode][timing.block] += benchmark.stats.data
     for (cell, mode), blocks in seconds.items():
         if lacking := set(blocks) - set(seconds.get((ANCHOR, mode), ())):
             raise UserError(f"recording {path}: {cell} {mode} has no anchor in block {min(lacking)}: record it as well")

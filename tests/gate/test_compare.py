@@ -32,7 +32,7 @@ def test_a_slower_layer_is_found_and_the_other_is_the_same(tmp_path: Path) -> No
     assert verdicts(tmp_path / "head", tmp_path / "base")["pixel_dcl", "forward_time_ratio"] == "improved"
 
 
-def test_the_median_round_of_a_block_counts(tmp_path: Path) -> None:
+def test_the_fastest_round_of_a_block_counts(tmp_path: Path) -> None:
     """Each block holds a round ten times as slow; the ratio does not see it."""
     recording = read_recording(write(tmp_path / "one.json", {"pixel_dcl": 1.5}))
     assert list(recording.ratios().values()) == pytest.approx([1.5])
