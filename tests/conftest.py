@@ -48,7 +48,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 def environment(root: Path = ROOT) -> dict[str, str]:
     """The environment of a child process that imports the suite from `root`, with warnings as errors."""
-    return {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return {**inherited, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 torch.set_num_threads(1)  # the arrays are small: threads would wait for each other longer than they work

@@ -28,5 +28,5 @@ def test_the_readme_shows_the_reference_run() -> None:
 def test_every_grid_and_command_is_named() -> None:
     for path in (ROOT / "ablations").glob("*.toml"):
         assert f"ablations/{path.name}" in README
-    for command in ("list", "run", "status", "tables", "plots", "page"):
+    for command in ("list", "run", "status", "tables", "plots", "page", "recompute", "regress", "compare", "calibrate"):
         assert f"upbench {command}" in README

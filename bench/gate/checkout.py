@@ -85,8 +85,10 @@ def start(
 
 
 def _environment(tree: Path) -> dict[str, str]:
+    # what a pytest around this process is told, its options and its workers, is not meant for the one inside
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     # plug-ins that happen to be installed cost each process seconds
-    return {**os.environ, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return {**inherited, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def finish(process: subprocess.Popen[str], tree: Path, file: Path) -> None:

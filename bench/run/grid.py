@@ -213,7 +213,7 @@ def load_grid(path: Path, *, device: str | None = None) -> Grid:
         tuple(spec.tables),
         tuple(spec.figures),
     )
-    seeds = {cell.seed for cell in grid.cells.values()}
+    seeds = {cell.seed for cell in (*grid.cells.values(), *(c for choice in grid.choices for c in choice.candidates))}
     for seed in grid.keep_seeds:
         if seed not in seeds:
             raise unknown("seed", seed, map(str, seeds), f"{path}: keep_seeds")

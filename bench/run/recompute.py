@@ -65,7 +65,11 @@ def compare(store: Store, cell_id: str, names: Iterable[str] = ()) -> list[Compa
     """What `recompute` gives beside what is stored, for the named metrics or all that the cell's task measured."""
     record = _record(store, cell_id)
     now = {measurement.metric: measurement.value for measurement in recompute(store, cell_id, names)}
-    stored = {measurement.metric: measurement.value for measurement in record.measurements}
+    stored = {
+        measurement.metric: measurement.value
+        for measurement in record.measurements
+        if measurement.metric.partition("[")[0] in METRICS  # not what was taken on the validation split
+    }
     wanted = dict.fromkeys([*now, *(() if names else stored)])
     cell = Cell.from_json(record.cell)
     return [Comparison(cell, metric, stored.get(metric), now.get(metric)) for metric in wanted]

@@ -51,7 +51,8 @@ def time_interleaved(
     plan = Plan(steps, rounds, order)
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        arguments = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(ROUNDS_FILE.parent)]
+        # this file alone: neither the conftest of `pytest bench/` nor a configuration that lies about
+        arguments = ["--noconftest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(ROUNDS_FILE.parent)]
         status = pytest.main(
             ["-q", "--capture=no", *arguments, "--benchmark-disable-gc", str(ROUNDS_FILE)], plugins=[plan]
         )

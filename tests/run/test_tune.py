@@ -240,7 +240,7 @@ def test_a_run_does_the_trials_then_what_they_decide_and_nothing_twice(
                 raise KeyboardInterrupt
             ran.append(cell)
             measured = [measurement.model_dump() for measurement in ended(cell, score(cell)).measurements]
-            yield Ended(cell, {"outcome": "ok", "measurements": measured}, None, 1.0)
+            yield Ended(cell, {"outcome": "ok", "measurements": measured}, 1.0)
 
     broken: list[bool] = []
     monkeypatch.setattr(runner, "run_cells", instead)

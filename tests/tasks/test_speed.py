@@ -18,6 +18,13 @@ from bench.tasks import TASKS
 from bench.tasks.memory import allocator_peak
 from bench.tasks.timing import time_interleaved
 
+
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of pytest-xdist runs these tests as the only one on its processor; pytest-benchmark cannot know."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 BRIEF = {"blocks": 1, "seconds": 1e-6}  # for what does not look at times
 
 
