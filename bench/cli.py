@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -89,6 +91,58 @@ def list_() -> None:
             table.add_row(name, escape(summary), escape(options))
         console.print(table)
         console.print()
+
+
+@app.command()
+def layer(
+    name: Annotated[str, typer.Argument(help="A layer of `upbench list`.", show_default=False)],
+    options: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the layer; may be repeated.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Channels in and out.")] = 16,
+    dims: Annotated[int, typer.Option(help="1 to 3; pictures are of 1 and 2.")] = 2,
+    factor: Annotated[int, typer.Option(help="Up-sampling factor.")] = 2,
+    out: Annotated[Path | None, typer.Option(help="Draw its pictures into this folder.")] = None,
+) -> None:
+    """Say what a layer is before training: what each phase sees and reads, and how loud it answers a constant."""
+    import torch
+
+    from bench.layers import build
+    from bench.layers.portrait import draw, portray
+
+    torch.manual_seed(0)
+    try:
+        built = build(name, channels, channels, dims=dims, factor=factor, **_settings(options or ()))
+        paths = draw(built, out) if out else []
+    except ValueError as error:
+        raise UserError(f"layer {name!r}: {error}") from None
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror or error}") from None
+    portrait = portray(built)
+    table = Table("phase", "sees", "input pixels read", "gain", box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for row in portrait.phases:
+        table.add_row(str(row.phase), row.sees, str(row.pixels), f"{row.gain:.3f}")
+    Console().print(table)
+    print(
+        f"{portrait.parameters:,} parameters, {portrait.multiply_adds:,} multiply-adds for one input pixel, "
+        f"checkerboard score {portrait.checkerboard:.3f} (0: a constant stays one)"
+    )
+    for path in paths:
+        print(f"drew {path}")
+
+
+def _settings(options: Iterable[str]) -> dict[str, Any]:
+    """OPTION=VALUE pairs; a value is read as TOML where it is TOML, and as text elsewhere."""
+    settings = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise UserError(f"--set {option!r} must be OPTION=VALUE, for example kernel=5")
+        try:
+            settings[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = value
+    return settings
 
 
 @app.command()

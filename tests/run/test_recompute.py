@@ -56,7 +56,7 @@ def said(*words: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def tested(measurements: Iterable[Any]) -> dict[str, float]:
+def of_the_test_split(measurements: Iterable[Any]) -> dict[str, float]:
     """The figures of the test split; of the validation split nothing is kept."""
     return {metric: value for metric, value in values(measurements).items() if not metric.startswith("val_")}
 
@@ -69,7 +69,9 @@ def test_the_seeds_that_the_grid_names_are_kept_and_no_others(finished: Path) ->
 
 def test_masks_give_the_stored_figures_to_the_last_bit(finished: Path) -> None:
     cell_id = some_cell(Store(finished), 1)
-    assert values(recompute(Store(finished), cell_id)) == tested(stored(Store(finished), cell_id).measurements)
+    assert values(recompute(Store(finished), cell_id)) == of_the_test_split(
+        stored(Store(finished), cell_id).measurements
+    )
 
 
 def test_samples_and_reconstructions_do_so_too(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_samples_and_reconstructions_do_so_too(tmp_path: Path) -> None:
     assert result["outcome"] == "ok", result
     fields = {"fingerprint": "", "environment": {}, "duration": 1.0}
     store.write(Record(id=cell.id, cell=cell.to_json(), **fields, **result), kept=tmp_path / worker.KEPT)
-    figures = tested(stored(store, cell.id).measurements)
+    figures = of_the_test_split(stored(store, cell.id).measurements)
     assert {"lattice_energy[pi,0]", "lattice_energy[pi/2,pi/2]", *SAMPLED} - {"lattice_energy"} <= set(figures)
     assert values(recompute(store, cell.id)) == figures
 
