@@ -17,6 +17,7 @@ from rich.table import Table
 
 from bench import __version__
 from bench.errors import UserError
+from bench.gate import PAIRS
 
 app = typer.Typer(
     name="upbench",
@@ -330,7 +331,7 @@ def regress(
     only: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only cells with this setting, e.g. layer=pixel_dcl.")
     ] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Fresh processes of each side.")] = 10,
+    pairs: Annotated[int, typer.Option(min=1, help="Fresh processes of each side.")] = PAIRS,
     out: Annotated[Path | None, typer.Option(help="Keep the recordings in this folder, which must not exist.")] = None,
     margin: Margin = 1.05,
     level: Level = 0.05,
@@ -380,7 +381,7 @@ def calibrate(
     from bench.gate.checkout import repository
 
     console, root = Console(), repository()
-    study.record(root, out, comparisons=comparisons, pairs=rates.PAIRS, slow=slow, console=console)
+    study.record(root, out, comparisons=comparisons, pairs=PAIRS, slow=slow, console=console)
     exact = {name: rates.Rate(*counts) for name, counts in study.exact_found(root, out, repeats, console).items()}
     text = rates.to_markdown(out, rates.rates(out), exact)
     print(text)

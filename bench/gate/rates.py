@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from bench.errors import UserError
+from bench.gate import PAIRS
 from bench.gate.decide import Rule, decide, weigh
 from bench.gate.recording import ANCHOR, Recording
 from bench.gate.study import LAYER, SAME, SLOWER, pool
@@ -20,8 +21,6 @@ from bench.run.store import write_atomically
 Key = tuple[str, str]  # cell id and mode
 Draw = Callable[[int], tuple[list[Recording], list[Recording]]]  # so many processes of base and head, none drawn twice
 Decision = Callable[[Draw], set[Key]]  # what a whole comparison calls slower
-
-PAIRS = 10
 
 
 def gate(draw: Draw) -> set[Key]:
