@@ -20,6 +20,7 @@ TIMING = (
     *("--benchmark-max-time=0.005", "--benchmark-min-rounds=2", "--benchmark-warmup=off", "--benchmark-disable-gc"),
 )
 TESTS_FAILED = 1
+WARM_UP = "--benchmark-warmup=on"  # a GPU raises its clocks under load
 PROCESSOR_TIME = "--benchmark-timer=time.process_time"  # a thread's own seconds, not its waiting: see GATE.md
 
 
@@ -69,7 +70,9 @@ def start(
     wanted, cells = file.with_suffix(".cells"), list(cells)
     wanted.write_text(json.dumps([cell.to_json() for cell in cells]))
     command = [sys.executable, "-m", "pytest", "bench", f"--benchmark-json={file}", f"--cells={wanted}", *TIMING]
-    if all(cell.threads == 1 and cell.device == "cpu" for cell in cells):
+    if any(cell.device == "cuda" for cell in cells):
+        command.append(WARM_UP)
+    elif all(cell.threads == 1 for cell in cells):
         command.append(PROCESSOR_TIME)
     process = subprocess.Popen(
         [*command, "--exact"] if exact else command,

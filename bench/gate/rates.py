@@ -114,7 +114,6 @@ def rules() -> dict[str, Decision]:
         f"pytest-benchmark compare, median:5%, {PAIRS} processes pooled": pytest_benchmark_rule("median", 5, PAIRS),
         "pytest-benchmark compare, median:10%, 1 process": pytest_benchmark_rule("median", 10, 1),
         f"asv continuous, factor 1.1, {PAIRS} processes pooled": asv_rule(1.1, PAIRS),
-        f"asv continuous, factor 1.05, {PAIRS} processes pooled": asv_rule(1.05, PAIRS),
         "asv continuous, factor 1.1, 2 processes (its default)": asv_rule(1.1, 2),
     }
 
