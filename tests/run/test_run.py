@@ -23,7 +23,13 @@ def records(out: Path) -> dict[str, Record]:
 
 def start(folder: Path, *words: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        arguments(*words), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        arguments(*words),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # a shell's background jobs, the tests perhaps among them, are started with Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
