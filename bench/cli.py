@@ -352,6 +352,7 @@ def regress(
     from bench.run.grid import load_grid
     from bench.run.runner import select
 
+    signal.signal(signal.SIGTERM, _interrupt)  # the checkout beside the tree goes away then, too
     root, rule = repository(), Rule(margin, level)
     if out and out.exists():
         raise UserError(f"--out {out} exists; name a folder that does not, so that nothing is mixed or lost")
@@ -380,6 +381,7 @@ def calibrate(
     from bench.gate import rates, study
     from bench.gate.checkout import repository
 
+    signal.signal(signal.SIGTERM, _interrupt)
     console, root = Console(), repository()
     study.record(root, out, comparisons=comparisons, pairs=PAIRS, slow=slow, console=console)
     exact = {name: rates.Rate(*counts) for name, counts in study.exact_found(root, out, repeats, console).items()}

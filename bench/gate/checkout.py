@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cell import Cell
@@ -63,9 +64,24 @@ def cells_of(tree: Path, grid: Path | None) -> dict[str, Cell]:
     return {cell.id: cell for cell in map(Cell.from_json, json.loads(done.stdout))}
 
 
-def start(
-    tree: Path, file: Path, cells: Iterable[Cell], cpus: Sequence[int], *, exact: bool = False
-) -> subprocess.Popen[str]:
+@dataclass(frozen=True)
+class Recorder:
+    """A process that records the checkout `tree` into `file`."""
+
+    process: subprocess.Popen[str]
+    tree: Path
+    file: Path
+
+    def finish(self) -> None:
+        """Wait for it. A cell that raises leaves no figure and will be missing; anything worse is a UserError."""
+        output, _ = self.process.communicate()
+        self.file.with_suffix(".cells").unlink(missing_ok=True)
+        if self.process.returncode not in (0, TESTS_FAILED) or not self.file.exists():
+            last = " ".join(output.strip().splitlines()[-1:]) or "no output"
+            raise UserError(f"recording {self.tree} ended with status {self.process.returncode}: {last}")
+
+
+def start(tree: Path, file: Path, cells: Iterable[Cell], cpus: Sequence[int], *, exact: bool = False) -> Recorder:
     """Begin to record cells of the checkout `tree` into `file`, on these processors where the system can say so."""
     wanted, cells = file.with_suffix(".cells"), list(cells)
     wanted.write_text(json.dumps([cell.to_json() for cell in cells]))
@@ -84,7 +100,7 @@ def start(
     )
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(process.pid, cpus)  # before its first import is over, so all its threads inherit it
-    return process
+    return Recorder(process, tree, file)
 
 
 def _environment(tree: Path) -> dict[str, str]:
@@ -92,15 +108,6 @@ def _environment(tree: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     # plug-ins that happen to be installed cost each process seconds
     return {**inherited, "PYTHONPATH": str(tree), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-
-
-def finish(process: subprocess.Popen[str], tree: Path, file: Path) -> None:
-    """Wait for the process. A cell that raises leaves no figure and will be missing; anything worse is a UserError."""
-    output, _ = process.communicate()
-    file.with_suffix(".cells").unlink(missing_ok=True)
-    if process.returncode not in (0, TESTS_FAILED) or not file.exists():
-        last = " ".join(output.strip().splitlines()[-1:]) or "no output"
-        raise UserError(f"recording {tree} ended with status {process.returncode}: {last}")
 
 
 def _git(root: Path, *words: str) -> str:

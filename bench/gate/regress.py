@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.cell import Cell
-from bench.gate.checkout import finish, start
+from bench.gate.checkout import Recorder, start
 from bench.gate.compare import FAILING, Row, compare, failing
 from bench.gate.decide import Rule
 from bench.gate.sides import read_side
@@ -83,16 +83,20 @@ def record_pairs(trees: Trees, cells: Cells, out: Path, pairs: int, exact: bool)
     for side in SIDES:
         (out / side).mkdir(parents=True, exist_ok=True)
     for index in range(pairs):
-        running = []
+        running: list[Recorder] = []
         order = SIDES if index % 2 == 0 else SIDES[::-1]
-        for side, place in zip(order, places(cells.head.values()), strict=True):
-            tree, file = getattr(trees, side), (out / side / f"{index:03}.json").resolve()
-            process = start(tree, file, getattr(cells, side).values(), place or processors(), exact=exact and not index)
-            running.append((process, tree, file))
-            if not place:
-                finish(*running.pop())
-        for each in running:
-            finish(*each)
+        try:
+            for side, place in zip(order, places(cells.head.values()), strict=True):
+                tree, file = getattr(trees, side), (out / side / f"{index:03}.json").resolve()
+                wanted = getattr(cells, side).values()
+                running.append(start(tree, file, wanted, place or processors(), exact=exact and not index))
+                if not place:
+                    running.pop().finish()
+            for recorder in running:
+                recorder.finish()
+        finally:
+            for recorder in running:
+                recorder.process.kill()  # those that have ended do not mind
         yield
 
 

@@ -14,8 +14,7 @@ from bench.run.store import Record, Store, StoredMeasurement, read_all
 
 Kind = Literal["never", "seed", "machine"]
 Figure = ExactFigure | StoredMeasurement
-MACHINE = ("processor", "cores", "gpu")  # what times depend on
-MODES = ("forward", "train")
+MACHINE = ("processor", "cores", "gpu", "timer")  # what times depend on
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,16 @@ def read_side(path: Path) -> Side:
             raise UserError(
                 f"{path} holds neither a grid.json of `upbench run` nor recordings (*.json) of `pytest bench/`"
             )
-        return from_recordings(path, [read_recording(file) for file in files])
+        return _from_recordings(path, [read_recording(file) for file in files])
     if not path.exists():
         near = sorted(
             sibling.name for sibling in path.parent.glob("*") if sibling.is_dir() or sibling.suffix == ".json"
         )
         raise UserError(f"{path} does not exist; beside it there are: {', '.join(near) or 'nothing'}")
-    return from_recordings(path, [read_recording(path)])
+    return _from_recordings(path, [read_recording(path)])
 
 
-def from_recordings(path: Path, recordings: Iterable[Recording]) -> Side:
+def _from_recordings(path: Path, recordings: Iterable[Recording]) -> Side:
     """A side from processes of one machine. Raises UserError if two of them were made on different machines."""
     recordings = list(recordings)
     cells: dict[str, Cell] = {}

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench.cell import Cell
 from bench.gate import report
-from bench.gate.checkout import cells_of, checked_out, finish, start
+from bench.gate.checkout import cells_of, checked_out, start
 from bench.gate.compare import FAILING, Row, compare
 from bench.gate.decide import Rule
 from bench.gate.recording import Recording, read_recording
@@ -158,11 +158,11 @@ def _slow_pair(trees: dict[str, Path], cells: Mapping[str, Cell], out: Path, num
         if not target.exists():
             raw = (out / f"{name}.json").resolve()
             cpu = cpus[(place + number) % len(cpus)]
-            jobs.append((start(tree, raw, cells.values(), [cpu]), tree, raw, target))
-    for process, tree, raw, target in jobs:
-        finish(process, tree, raw)
-        _keep(raw, target)
-        raw.unlink()
+            jobs.append((start(tree, raw, cells.values(), [cpu]), target))
+    for recorder, target in jobs:
+        recorder.finish()
+        _keep(recorder.file, target)
+        recorder.file.unlink()
 
 
 def _keep(file: Path, target: Path) -> None:
@@ -202,7 +202,7 @@ def exact_found(root: Path, out: Path, repeats: int, console: Console) -> dict[s
 def _exact_pair(base: Path, head: Path, folder: Path) -> list[Row]:
     def recorded(tree: Path) -> Side:
         file = folder.resolve() / "scratch.json"
-        finish(start(tree, file, cells_of(tree, None).values(), processors()[:1], exact=True), tree, file)
+        start(tree, file, cells_of(tree, None).values(), processors()[:1], exact=True).finish()
         side = read_side(file)
         file.unlink()
         return side
