@@ -376,7 +376,7 @@ def calibrate(
 ) -> None:
     """Measure the gate itself on this machine: its false alarms, and what it finds of defects put in on purpose.
 
-    Takes about two minutes for each whole comparison; writes OUT/table.md.
+    Takes about five minutes for each whole comparison; writes OUT/table.md.
     """
     from bench.gate import rates, study
     from bench.gate.checkout import repository

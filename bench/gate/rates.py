@@ -22,15 +22,20 @@ Key = tuple[str, str]  # cell id and mode
 Draw = Callable[[int], tuple[list[Recording], list[Recording]]]  # so many processes of base and head, none drawn twice
 Decision = Callable[[Draw], set[Key]]  # what a whole comparison calls slower
 
-
-def gate(draw: Draw) -> set[Key]:
-    """Our rule: ratios to the anchor, one figure a process; what is flagged must be flagged twice."""
-    flagged = _flagged(draw, None)
-    return _flagged(draw, {cell for cell, _ in flagged}) & flagged if flagged else flagged
+POOLED = 10  # processes of each side for the rules that pool their rounds
 
 
-def _flagged(draw: Draw, cells: Collection[str] | None) -> set[Key]:
-    base, head = draw(PAIRS)
+def gate_rule(pairs: int) -> Decision:
+    """Ours: ratios to the anchor, one figure a process; what is flagged must be flagged again by as many new ones."""
+
+    def decision(draw: Draw) -> set[Key]:
+        flagged = _flagged(*draw(pairs), None)
+        return _flagged(*draw(pairs), {cell for cell, _ in flagged}) & flagged if flagged else flagged
+
+    return decision
+
+
+def _flagged(base: Sequence[Recording], head: Sequence[Recording], cells: Collection[str] | None) -> set[Key]:
     before, after = ([recording.ratios() for recording in side] for side in (base, head))
     keys = {str(key): key for key in before[0] if cells is None or key[0] in cells}
     evidence = {
@@ -109,11 +114,12 @@ class Line:
 
 def rules() -> dict[str, Decision]:
     return {
-        f"upbench regress, {PAIRS} pairs": gate,
-        f"pytest-benchmark compare, min:5%, {PAIRS} processes pooled": pytest_benchmark_rule("min", 5, PAIRS),
-        f"pytest-benchmark compare, median:5%, {PAIRS} processes pooled": pytest_benchmark_rule("median", 5, PAIRS),
+        f"upbench regress, {PAIRS} pairs": gate_rule(PAIRS),
+        f"upbench regress, {POOLED} pairs": gate_rule(POOLED),
+        f"pytest-benchmark compare, min:5%, {POOLED} processes pooled": pytest_benchmark_rule("min", 5, POOLED),
+        f"pytest-benchmark compare, median:5%, {POOLED} processes pooled": pytest_benchmark_rule("median", 5, POOLED),
         "pytest-benchmark compare, median:10%, 1 process": pytest_benchmark_rule("median", 10, 1),
-        f"asv continuous, factor 1.1, {PAIRS} processes pooled": asv_rule(1.1, PAIRS),
+        f"asv continuous, factor 1.1, {POOLED} processes pooled": asv_rule(1.1, POOLED),
         "asv continuous, factor 1.1, 2 processes (its default)": asv_rule(1.1, 2),
     }
 
