@@ -1,24 +1,36 @@
-"""Runs cells, each in a process of its own, a few at a time."""
+"""Runs cells, each in a process of its own, a few at a time.
+
+A process is forked from a server that has imported everything and computed nothing, as the imports of an interpreter of
+its own would take as long as many a cell. Cells of an exclusive task, which time something, get that interpreter all
+the same: forked processes share what was drawn at its start, such as the places of code and data, and would be
+replicates of one another in nothing else than noise.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Container, Generator, Iterable
+from collections.abc import Container, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from bench.cell import Cell
-from bench.run.worker import ARRAYS, KEPT, RESULT
+from bench.run.provenance import modules
+from bench.run.worker import ARRAYS, KEPT, LOG, RESULT, serve
+from bench.tasks import TASKS
 
 POLL = 0.05  # seconds between two looks at the processes
 LOG_TAIL = 4000  # characters of a dead worker's output that are kept
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+FRESH, FORKED = get_context("spawn"), get_context("forkserver")
+LATE = ("bench.run.kept", "torch._dynamo")  # what each cell would import while it runs: the latter by its optimiser
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Ended:
 @dataclass
 class _Running:
     cell: Cell
-    process: subprocess.Popen[str]
+    process: BaseProcess
     folder: Path
     started: float
 
@@ -57,6 +69,8 @@ def run_cells(
     A cell that outlives `timeout` seconds is killed. Closing the generator kills what still runs. What the metrics of
     cells with one of `keep_seeds` compared is kept.
     """
+    batches = list(batches)
+    _start_server([cell for cells, _ in batches for cell in cells if not _is_exclusive(cell)])
     for cells, workers in batches:
         waiting, running = list(reversed(cells)), list[_Running]()
         told = 0.0
@@ -79,43 +93,65 @@ def run_cells(
                 _kill(each)
 
 
+def _start_server(cells: list[Cell]) -> None:
+    """Return once processes of these cells can be forked, so that no cell's time goes into that."""
+    if cells:
+        FORKED.set_forkserver_preload(["bench.run.worker", *LATE, *sorted(set().union(*map(modules, cells)))])
+        first = FORKED.Process(target=int)
+        with _uninterrupted(), _threads(1):
+            first.start()
+        first.join()
+
+
+def _is_exclusive(cell: Cell) -> bool:
+    return bool(TASKS.get(cell.task.name).exclusive)
+
+
 def _start(cell: Cell, scratch: Path, data: Path | None, keep_seeds: Container[int]) -> _Running:
     folder = scratch / cell.id
     folder.mkdir()
-    threads = {name: str(cell.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    with (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bench.run.worker"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **threads, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
-            start_new_session=True,  # Ctrl-C reaches the driver alone, which then ends its workers
-        )
-    assert process.stdin is not None
-    request = {
-        "cell": cell.to_json(),
-        "folder": str(folder.resolve()),
-        "data": str(data.resolve()) if data else None,
-        "keep": cell.seed in keep_seeds,
-    }
-    with contextlib.suppress(BrokenPipeError):  # it died at once; _poll says how
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
+    arguments = (cell.to_json(), folder.resolve(), data.resolve() if data else None, cell.seed in keep_seeds)
+    fresh = _is_exclusive(cell)
+    process = (FRESH if fresh else FORKED).Process(target=serve, args=arguments)
+    with _uninterrupted(), _threads(cell.threads if fresh else 1):
+        process.start()
     return _Running(cell, process, folder, time.monotonic())
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started here never see Ctrl-C: it reaches the driver alone, which then ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Processes started here find so many threads in their environment; `settle` says how many torch then takes."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _poll(running: _Running, timeout: float) -> Ended | None:
     duration = time.monotonic() - running.started
-    status = running.process.poll()
+    status = running.process.exitcode
     if status is None:
         if duration < timeout:
             return None
         _kill(running)
         return Ended(running.cell, {"outcome": "timeout", "reason": f"killed after {timeout:g} s"}, duration)
-    assert running.process.stdin is not None
-    running.process.stdin.close()
+    running.process.close()
     result = running.folder / RESULT
     if status == 0 and result.exists():
         arrays, kept = (path if path.exists() else None for path in (running.folder / ARRAYS, running.folder / KEPT))
@@ -124,7 +160,7 @@ def _poll(running: _Running, timeout: float) -> Ended | None:
 
 
 def _post_mortem(status: int, folder: Path) -> dict[str, Any]:
-    log = (folder / "log.txt").read_text(errors="replace")[-LOG_TAIL:]
+    log = (folder / LOG).read_text(errors="replace")[-LOG_TAIL:] if (folder / LOG).exists() else ""
     if status == -signal.SIGKILL:
         reason = "killed by signal 9, which is most often the system's answer to a lack of memory"
         return {"outcome": "out-of-memory", "reason": reason, "traceback": log}
@@ -134,7 +170,5 @@ def _post_mortem(status: int, folder: Path) -> dict[str, Any]:
 
 def _kill(running: _Running) -> None:
     running.process.kill()
-    running.process.wait()
-    assert running.process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        running.process.stdin.close()
+    running.process.join()
+    running.process.close()

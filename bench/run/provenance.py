@@ -28,13 +28,18 @@ def fingerprint(cell: Cell) -> str:
     The source is that of the cell's components and its metrics, and every bench module they import, however deep.
     The rooms' __init__ files only list names, so registering a new component makes no stored cell stale.
     """
-    modules = {REGISTRIES[key].module(spec.name) for key, spec in _specs(cell)}
-    modules.add(LAYERS.module(REFERENCE))  # every speed cell runs it too
-    modules |= {METRICS.module(name) for name in cell.task.options.get("metrics", ())}
     digest = hashlib.sha256(f"{__version__} {version('torch')}".encode())
-    for module in sorted(_closure(frozenset(modules))):
+    for module in sorted(_closure(frozenset(modules(cell)))):
         digest.update(module.encode() + _source(module))
     return digest.hexdigest()[:16]
+
+
+def modules(cell: Cell) -> set[str]:
+    """The modules that define the cell's components and its metrics."""
+    specs = {key: spec for key in REGISTRIES if (spec := getattr(cell, key)) is not None}
+    named = {REGISTRIES[key].module(spec.name) for key, spec in specs.items()}
+    named.add(LAYERS.module(REFERENCE))  # every speed cell runs it too
+    return named | {METRICS.module(name) for name in cell.task.options.get("metrics", ())}
 
 
 def environment() -> dict[str, Any]:
@@ -53,10 +58,6 @@ def environment() -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "commit": _commit(),
     }
-
-
-def _specs(cell: Cell) -> list[tuple[str, Any]]:
-    return [(key, spec) for key in REGISTRIES if (spec := getattr(cell, key)) is not None]
 
 
 @cache

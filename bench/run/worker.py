@@ -1,37 +1,33 @@
-"""The process of one cell: reads it from standard input, runs it, leaves its result in a folder.
-
-Started by `bench.run.pool`; standard input stays open as long as the driver lives, so a killed driver leaves no orphan.
-"""
+"""The process of one cell, started by `bench.run.pool`: runs the cell and leaves its result in a folder."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import traceback
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from bench.cell import Cell
 from bench.errors import Diverged, UserError
 
-RESULT, ARRAYS, KEPT = "result.json", "arrays.npz", "kept.npz"
+LOG, RESULT, ARRAYS, KEPT = "log.txt", "result.json", "arrays.npz", "kept.npz"
 ORPHANED = 75  # exit status after the driver is gone
 
 
-def main() -> None:
-    """Read {"cell", "folder", "data", "keep"} from one line; write RESULT and, if any, ARRAYS into the folder.
+def serve(cell: dict[str, Any], folder: Path, data: Path | None, keep: bool) -> None:
+    """Run the cell of this JSON; write LOG, RESULT and, if any, ARRAYS into the folder.
 
-    With "keep", what the metrics compared is written to KEPT as well.
+    With `keep`, what the metrics compared is written to KEPT as well. Dies with the process that started it.
     """
-    # a descriptor of its own: who captures standard input, as pytest does, must not look like the driver's end
-    stream = os.fdopen(os.dup(sys.stdin.fileno()))
-    request = json.loads(stream.readline())
-    threading.Thread(target=_die_with_driver, args=(stream,), daemon=True).start()
-    folder = Path(request["folder"])
-    data = Path(request["data"]) if request["data"] else None
-    result = attempt(Cell.from_json(request["cell"]), data, folder, request["keep"])
+    with (folder / LOG).open("w") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    threading.Thread(target=_die_with_driver, daemon=True).start()
+    result = attempt(Cell.from_json(cell), data, folder, keep)
     (folder / RESULT).write_text(json.dumps(result))
 
 
@@ -82,15 +78,14 @@ def settle(cell: Cell) -> None:
     torch.set_num_threads(cell.threads)
     torch.manual_seed(cell.seed)
     if cell.device == "cuda":  # on the CPU a fixed number of threads is enough, and this call costs seconds to import
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when CUDA starts, which is not before this
         torch.use_deterministic_algorithms(True)
         # a guard for debugging, which would cost a write an allocation
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _die_with_driver(stream: TextIO) -> None:
-    stream.read()
-    os._exit(ORPHANED)
-
-
-if __name__ == "__main__":
-    main()
+def _die_with_driver() -> None:
+    driver = parent_process()
+    if driver is not None:
+        wait([driver.sentinel])
+        os._exit(ORPHANED)
