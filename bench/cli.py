@@ -257,12 +257,12 @@ def recompute(
 
     Status 1 if a value differs from the stored one.
     """
-    from bench.metrics import METRICS
     from bench.run.recompute import compare, kept_cells
     from bench.run.store import Store
+    from bench.tasks.base import find_metric
 
     for name in metric or ():
-        METRICS.module(name, "--metric")
+        find_metric(name, "--metric")
     store = Store(results)
     found = [compared for cell_id in kept_cells(store) if (compared := compare(store, cell_id, metric or ()))]
     if not found:

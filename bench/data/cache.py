@@ -1,5 +1,7 @@
 """Data decoded once: splits are kept as .npy files, which every worker maps into its memory and so shares.
 
+So are arrays that take long to compute from them and that many cells need, see `remember`.
+
 The folder is UPBENCH_CACHE, or else `upbench` in the user's cache folder. It may be deleted at any time.
 """
 
@@ -10,9 +12,11 @@ import inspect
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import PIL
@@ -62,6 +66,29 @@ def root() -> Path:
     if chosen := os.environ.get("UPBENCH_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "upbench"
+
+
+def remember(name: str, make: Callable[[], dict[str, NDArray]]) -> dict[str, NDArray]:
+    """The arrays that `make` gives, or gave under this name to this process or another before.
+
+    Where the cache cannot be written they are made each time.
+    """
+    entry = root() / f"{name}.npz"
+    try:
+        with entry.open("rb") as stream, np.load(stream) as file:
+            return dict(file)
+    except (OSError, ValueError, BadZipFile):  # not there, or damaged
+        arrays = make()
+    partial = entry.with_suffix(f".{os.getpid()}")
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as target:
+            np.savez(target, **arrays)  # type: ignore[arg-type]
+        partial.replace(entry)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
+    return arrays
 
 
 def _key(spec: Spec, data: Any, folder: Path | None) -> str:

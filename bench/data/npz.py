@@ -17,13 +17,18 @@ from bench.errors import UserError
 @dataclass(frozen=True, kw_only=True)
 class Npz:
     """`file`, below the data folder, holds `{train,val,test}_images`, uint8 (N, H, W, C), and for segmentation
-    `{train,val,test}_masks`, uint8 (N, H, W) with 255 = void, and `class_names`. A missing `val` is empty.
+    `{train,val,test}_masks`, uint8 (N, H, W) with 255 = void, and `class_names`.
+
+    A missing `val` is every hold_out-th training image, which then does not train, or empty if hold_out is 0.
     """
 
     file: str = ""
+    hold_out: int = 0
 
     def check(self, folder: Path | None) -> None:
-        """Raises UserError if no folder was named or the file is not there."""
+        """Raises UserError if no folder was named, the file is not there or hold_out would leave nothing to train."""
+        if self.hold_out < 0 or self.hold_out == 1:
+            raise UserError(f"data set 'npz': hold_out must be 0 or at least 2, got {self.hold_out}")
         self._path(folder)
 
     def sources(self, folder: Path | None) -> list[Path]:
@@ -40,7 +45,10 @@ class Npz:
             raise UserError(f"data file {path} cannot be read: {error}") from None
         names = tuple(map(str, arrays.get("class_names", ())))
         train, test = (_split(path, arrays, name, len(names)) for name in ("train", "test"))
-        val = _split(path, arrays, "val", len(names)) if "val_images" in arrays else Split(test.images[:0])
+        if "val_images" in arrays:
+            val = _split(path, arrays, "val", len(names))
+        else:
+            train, val = _hold_out(train, self.hold_out)
         splits = {"train": train, "val": val, "test": test}
         return Dataset(**{name: _place(name, split, allocate) for name, split in splits.items()}, class_names=names)
 
@@ -67,6 +75,15 @@ def _split(path: Path, arrays: dict[str, NDArray], name: str, classes: int) -> S
     if (highest := labels[labels != VOID].max(initial=0)) >= classes:
         raise UserError(f"data file {path}: {name}_masks has label {highest}, but class_names names {classes} classes")
     return Split(images, masks)
+
+
+def _hold_out(train: Split, every: int) -> tuple[Split, Split]:
+    """What still trains, and every `every`-th item of it, or none for 0."""
+    held = np.zeros(len(train.images), bool)
+    if every:
+        held[every - 1 :: every] = True
+    kept, out = (Split(train.images[m], None if train.masks is None else train.masks[m]) for m in (~held, held))
+    return kept, out
 
 
 def _place(name: str, split: Split, allocate: Allocate) -> Split:

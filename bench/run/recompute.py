@@ -9,11 +9,10 @@ from threadpoolctl import threadpool_limits
 
 from bench.cell import Cell
 from bench.errors import Diverged, UserError
-from bench.metrics import METRICS
 from bench.run.kept import read_kept
 from bench.run.store import Record, Store
 from bench.run.worker import settle
-from bench.tasks.base import Measurement, evaluate
+from bench.tasks.base import Measurement, evaluate, find_metric, kind
 
 
 @dataclass(frozen=True)
@@ -42,19 +41,20 @@ def kept_cells(store: Store) -> list[str]:
 
 
 def recompute(store: Store, cell_id: str, names: Iterable[str] = ()) -> list[Measurement]:
-    """The named metrics, by default those of the cell's task, of what was kept of the cell.
+    """The named metrics, by default those that are stored, of what was kept of the cell.
 
     Equal to the stored values to the last bit on the machine that ran the cell. Metrics of kinds that the cell does
     not have are left out. Raises UserError if nothing was kept, if it is damaged, for an unknown metric, and for one
     that cannot be computed.
     """
-    cell = Cell.from_json(_record(store, cell_id).cell)
+    record = _record(store, cell_id)
+    cell = Cell.from_json(record.cell)
     compared, facts = read_kept(store.kept(cell_id))
-    chosen = [name for name in names or cell.task.options["metrics"] if METRICS.get(name).compares in compared]
+    chosen = [name for name in names or _measured(record) if kind(name) in compared]
     settle(cell)
     try:
         for name in chosen:
-            METRICS.get(name).check()
+            find_metric(name).check()
         with threadpool_limits(cell.threads):  # the matrix products of NumPy depend on it
             return evaluate(chosen, compared, **facts)
     except (ValueError, Diverged) as error:
@@ -65,14 +65,15 @@ def compare(store: Store, cell_id: str, names: Iterable[str] = ()) -> list[Compa
     """What `recompute` gives beside what is stored, for the named metrics or all that the cell's task measured."""
     record = _record(store, cell_id)
     now = {measurement.metric: measurement.value for measurement in recompute(store, cell_id, names)}
-    stored = {
-        measurement.metric: measurement.value
-        for measurement in record.measurements
-        if measurement.metric.partition("[")[0] in METRICS  # not what was taken on the validation split
-    }
+    stored = {measurement.metric: measurement.value for measurement in record.measurements}
     wanted = dict.fromkeys([*now, *(() if names else stored)])
     cell = Cell.from_json(record.cell)
     return [Comparison(cell, metric, stored.get(metric), now.get(metric)) for metric in wanted]
+
+
+def _measured(record: Record) -> dict[str, None]:
+    """The names of the metrics that are stored, without those of their members."""
+    return dict.fromkeys(measurement.metric.partition("[")[0] for measurement in record.measurements)
 
 
 def _record(store: Store, cell_id: str) -> Record:

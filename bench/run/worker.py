@@ -55,12 +55,14 @@ def run(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, An
     import dataclasses
 
     import numpy as np
+    from threadpoolctl import threadpool_limits
 
     from bench.run.kept import write_kept
     from bench.tasks import TASKS
 
     settle(cell)
-    result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
+    with threadpool_limits(cell.threads):  # the matrix products of NumPy depend on it
+        result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
     if result.arrays:
         np.savez_compressed(folder / ARRAYS, **result.arrays)
     if keep and result.compared:

@@ -26,6 +26,7 @@ from bench.models.base import Network
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 Varies = Literal["never", "seed", "machine"]
 
+VALIDATION = "val_"  # before the name of a metric: its value on the validation split, for tuning
 CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
@@ -124,22 +125,33 @@ def autocast(cell: Cell) -> AbstractContextManager[Any]:
 def evaluate(names: Iterable[str], compared: Compared, **facts: Any) -> list[Measurement]:
     """The named metrics on what each kind compares; facts: what `bench.metrics.base.Metric` says a metric may ask for.
 
+    A name such as val_mean_iou is that metric on what "val_masks" compares.
     A member without a value, such as the IoU of a class that is nowhere, is left out. Raises Diverged for any other
     value that is not a finite number.
     """
     measurements = []
     for name in names:
-        metric: Metric = METRICS.get(name)
-        for title, value in metric.measure(name, *compared[metric.compares], **facts).items():
+        metric = find_metric(name)
+        for title, value in metric.measure(name, *compared[kind(name)], **facts).items():
             if not math.isfinite(value):
                 raise Diverged(f"{title} is {value}")
             measurements.append(Measurement(title, value, metric.unit, metric.better))
     return measurements
 
 
+def find_metric(name: str, where: str = "") -> Metric:
+    """The metric of that name, or of what follows `val_` in it. Raises UserError for an unknown one."""
+    return METRICS.get(name.removeprefix(VALIDATION), where)
+
+
+def kind(name: str) -> str:
+    """What the metric compares, "masks" for one, and "val_masks" if its name begins with `val_`."""
+    return (VALIDATION if name.startswith(VALIDATION) else "") + find_metric(name).compares
+
+
 def measured(names: Iterable[str]) -> tuple[str, ...]:
     """What `evaluate` measures for these metrics, `iou[*]` standing for names that only the data know."""
-    return tuple(title for name in names for title in METRICS.get(name).measures(name))
+    return tuple(title for name in names for title in find_metric(name).measures(name))
 
 
 def check_metrics(names: tuple[str, ...], kinds: set[str], where: str) -> None:

@@ -14,9 +14,7 @@ from torch import Tensor
 
 from bench.cell import Cell
 from bench.data import cache
-from bench.errors import Diverged
 from bench.tasks.base import (
-    Measurement,
     Result,
     autocast,
     build_network,
@@ -29,7 +27,7 @@ from bench.tasks.base import (
 from bench.tasks.samples import CHUNK, SHOWN, draw_real, make_images, pictures
 from bench.tasks.training import to_input, train
 
-VALIDATION = "val_loss"
+VALIDATED = "val_reconstruction_psnr"
 ENCODED = 512  # training images, spread over the split, whose codes the samples' distribution is fitted to
 
 
@@ -61,7 +59,7 @@ def draw_codes(mean: Tensor, variance: Tensor, count: int, generator: torch.Gene
 class Generation:
     """`samples` generated images against as many test images, chosen at random with a fixed seed.
 
-    val_loss is the training objective on the validation split, if there is one, for tuning.
+    val_reconstruction_psnr is that of the validation split, if there is one, for tuning.
     """
 
     steps: int = 1000
@@ -75,7 +73,7 @@ class Generation:
     exclusive: ClassVar[bool] = False
 
     def measures(self) -> tuple[str, ...]:
-        return (*measured(self.metrics), VALIDATION)
+        return measured((*self.metrics, VALIDATED))
 
     def check(self, cell: Cell) -> None:
         check_positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate, samples=self.samples)
@@ -107,26 +105,17 @@ class Generation:
             generator = torch.Generator().manual_seed(cell.seed)
             codes = draw_codes(mean, log_variance.exp(), self.samples, generator).to(cell.device)
             generated = make_images(network.decode, codes)
-            reconstructed = make_images(lambda chunk: network(to_input(chunk, cell))[0], torch.from_numpy(real))
-        compared = {"samples": (generated, real), "reconstructions": (reconstructed, real)}
+
+            def reconstruct(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+                return make_images(lambda chunk: network(to_input(chunk, cell))[0], torch.from_numpy(images))
+
+            reconstructed = reconstruct(real)
+            compared = {"samples": (generated, real), "reconstructions": (reconstructed, real)}
+            if len(data.val.images):
+                compared["val_reconstructions"] = (reconstruct(data.val.images), data.val.images)
         return Result(
-            evaluate(self.metrics, compared) + validate(network, data.val.images, cell),
+            evaluate((*self.metrics, *([VALIDATED] if "val_reconstructions" in compared else [])), compared),
             arrays={**pictures(generated, real), "reconstructed": reconstructed[:SHOWN]},
             raw={"loss": curve, "data": data.identity()},
             compared=compared,
         )
-
-
-def validate(network: Any, images: NDArray[np.uint8], cell: Cell) -> list[Measurement]:
-    """Mean `negative_elbo`, codes at the posterior mean, over batches of the validation split; none if it is empty."""
-    if not len(images):
-        return []
-    losses = []
-    with torch.inference_mode(), autocast(cell):
-        for chunk in torch.from_numpy(images).split(CHUNK):
-            x = to_input(chunk, cell)
-            reconstruction, mean, log_variance = network(x)
-            losses.append(float(negative_elbo(reconstruction, x, mean, log_variance)))
-    if not math.isfinite(value := math.fsum(losses) / len(losses)):
-        raise Diverged(f"{VALIDATION} is {value}")
-    return [Measurement(VALIDATION, value, "nats", "lower")]

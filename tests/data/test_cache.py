@@ -228,3 +228,27 @@ def test_the_index_is_plain_json(home: Path) -> None:
     assert entry is not None
     index = json.loads((entry / "index.json").read_text())
     assert index["sha256"]["test"] == CamVid(size=8).load(home).test.identity()["sha256"]
+
+
+def test_computed_once_and_again_where_that_was_damaged(home: Path) -> None:
+    calls = []
+
+    def make() -> dict[str, np.ndarray]:
+        calls.append(1)
+        return {"a": np.arange(3, dtype=np.float32)}
+
+    for expected in (1, 1):
+        assert np.array_equal(cache.remember("thing", make)["a"], [0, 1, 2])
+        assert len(calls) == expected
+    file = cache.root() / "thing.npz"
+    file.write_bytes(file.read_bytes()[:50])
+    for _ in range(2):
+        assert cache.remember("thing", make)["a"].dtype == np.float32
+        assert len(calls) == 2
+    assert [path.name for path in cache.root().glob("thing*")] == ["thing.npz"]
+
+
+def test_computed_each_time_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("UPBENCH_CACHE", str(tmp_path / "file" / "below"))
+    assert np.array_equal(cache.remember("thing", lambda: {"a": np.ones(2)})["a"], [1, 1])

@@ -42,6 +42,18 @@ def test_masks_and_val_may_be_absent(tmp_path: Path) -> None:
     assert len(data.val.images) == 0
 
 
+def test_what_has_no_val_can_hold_a_share_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", **arrays(val_images=None, val_masks=None))
+    saved, data = arrays(), Npz(file="data.npz", hold_out=2).load(tmp_path)
+    assert np.array_equal(data.val.images, saved["train_images"][[1, 3]])
+    assert np.array_equal(data.val.masks, saved["train_masks"][[1, 3]])
+    assert np.array_equal(data.train.images, saved["train_images"][[0, 2]])
+    np.savez(tmp_path / "data.npz", **arrays())
+    assert len(Npz(file="data.npz", hold_out=2).load(tmp_path).train.images) == 4, "its own val is taken"
+    with pytest.raises(UserError, match="hold_out must be 0 or at least 2, got 1"):
+        Npz(file="data.npz", hold_out=1).check(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

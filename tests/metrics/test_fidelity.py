@@ -64,7 +64,8 @@ def test_the_inception_score_is_that_of_its_formula(tiles, features) -> None:
     assert effnet.IS(tiles[0][:1], tiles[1]) == pytest.approx(1), "one sample tells nothing of its class"
 
 
-def test_features_are_extracted_once_for_all_metrics(tiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_extracted_once_for_all_metrics(tiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPBENCH_CACHE", str(tmp_path))
     calls = []
     monkeypatch.setattr(fidelity, "get_featuresdict_from_dataset", lambda *a, **_: calls.append(a) or stub(len(a[0])))
     fidelity._extract.cache_clear()
@@ -74,6 +75,9 @@ def test_features_are_extracted_once_for_all_metrics(tiles, monkeypatch: pytest.
     assert len(calls) == 2
     effnet.KID(generated, checkered(real, 1))
     assert len(calls) == 3, "other images have other features"
+    fidelity._extract.cache_clear()
+    effnet.KID(generated, real)
+    assert len(calls) == 4, "those of the real images are kept for the next process"
     fidelity._extract.cache_clear()
 
 

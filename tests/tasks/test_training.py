@@ -20,6 +20,7 @@ from bench.models import MODELS
 from bench.tasks import TASKS
 from bench.tasks.base import build_network
 from bench.tasks.generation import negative_elbo
+from bench.tasks.segmentation import class_weights
 from bench.tasks.training import batches
 
 
@@ -86,20 +87,33 @@ def test_a_loss_that_is_not_finite_is_divergence() -> None:
         run(cell("segmentation", "unet", steps=60, batch=2, learning_rate=1e30))
 
 
-def test_void_pixels_do_not_train(tmp_path: Path) -> None:
+@pytest.mark.parametrize("balance", [0.0, 1.0])
+def test_void_pixels_do_not_train(tmp_path: Path, balance: float) -> None:
     """The loss of the first step is the cross-entropy of the untrained network over the other pixels alone."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, 16, 16, 1), np.uint8)
-    masks = rng.choice(np.array([0, 1, 255], np.uint8), (4, 16, 16))
+    masks = rng.choice(np.array([0, 0, 1, 255], np.uint8), (4, 16, 16))
     arrays = {f"{split}_{kind}": a for split in ("train", "test") for kind, a in (("images", images), ("masks", masks))}
     np.savez(tmp_path / "data.npz", class_names=np.array(["dark", "light"]), **arrays)
-    subject = cell("segmentation", "unet", data="npz", steps=1, batch=4)
+    subject = cell("segmentation", "unet", data="npz", steps=1, batch=4, balance=balance)
     x = torch.from_numpy(images).movedim(-1, 1).float() / 255
     probabilities = build_network(subject, 1, 2, 16).train()(x - x.mean()).softmax(1)
     truth = torch.from_numpy(masks).long()
     kept = truth != 255
-    expected = -torch.where(truth == 1, probabilities[:, 1], probabilities[:, 0])[kept].log().mean()
+    weights = class_weights(torch.from_numpy(masks), 2, balance)[truth[kept]]
+    each = -torch.where(truth == 1, probabilities[:, 1], probabilities[:, 0])[kept].log()
+    expected = (weights * each).sum() / weights.sum()
     assert run(subject, tmp_path).raw["loss"] == pytest.approx([float(expected.detach())], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("balance", "expected"), [(0.0, [1, 1, 1, 0]), (1.0, [0.5, 1, 2, 0]), (0.5, [0.5**0.5, 1, 2**0.5, 0])]
+)
+def test_classes_weigh_what_their_frequency_says(balance: float, expected: list[float]) -> None:
+    masks = torch.tensor([0] * 8 + [1] * 4 + [2] * 2 + [255] * 2, dtype=torch.uint8).view(1, 4, 4)
+    weights = class_weights(masks, 4, balance)
+    assert torch.allclose(weights[:4], torch.tensor(expected))
+    assert not weights[4:].any(), "void weighs nothing"
 
 
 def test_data_without_masks_cannot_be_segmented(shared: Path) -> None:
