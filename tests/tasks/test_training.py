@@ -112,7 +112,7 @@ def test_void_pixels_do_not_train(tmp_path: Path, balance: float) -> None:
 def test_classes_weigh_what_their_frequency_says(balance: float, expected: list[float]) -> None:
     masks = torch.tensor([0] * 8 + [1] * 4 + [2] * 2 + [255] * 2, dtype=torch.uint8).view(1, 4, 4)
     weights = class_weights(masks, 4, balance)
-    assert torch.allclose(weights[:4], torch.tensor(expected))
+    assert torch.allclose(weights[:4], torch.tensor(expected, dtype=torch.float))
     assert not weights[4:].any(), "void weighs nothing"
 
 
