@@ -35,7 +35,10 @@ class StoredMeasurement(BaseModel):
 
 
 class Record(BaseModel):
-    """What is known of one cell. duration: seconds of wall clock from process start to end."""
+    """What is known of one cell. duration: seconds of wall clock from process start to end.
+
+    computing: those of them in which its task ran, so the rest is what the harness costs; None if it did not end well.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -46,6 +49,7 @@ class Record(BaseModel):
     reason: str = ""
     traceback: str = ""
     duration: float
+    computing: float | None = None
     fingerprint: str
     environment: dict[str, Any]
     measurements: list[StoredMeasurement] = []

@@ -53,6 +53,7 @@ def attempt(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str
 def run(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, Any]:
     """The cell's measurements, bit-identical for the same cell on the same machine, times aside."""
     import dataclasses
+    import time
 
     import numpy as np
     from threadpoolctl import threadpool_limits
@@ -61,13 +62,16 @@ def run(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, An
     from bench.tasks import TASKS
 
     settle(cell)
+    began = time.perf_counter()
     with threadpool_limits(cell.threads):  # the matrix products of NumPy depend on it
         result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
+    computing = time.perf_counter() - began
     if result.arrays:
         np.savez_compressed(folder / ARRAYS, **result.arrays)
     if keep and result.compared:
         write_kept(folder / KEPT, result.compared, result.facts)
     return {
+        "computing": round(computing, 3),
         "measurements": [dataclasses.asdict(measurement) for measurement in result.measurements],
         "raw": dict(result.raw),
     }
