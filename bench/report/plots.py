@@ -16,7 +16,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from bench.report.statistics import estimate
-from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, figure_style, line, marker, new_figure
+from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, face, figure_style, legend, line, marker, new_figure
 from bench.report.tables import NOT_SETTINGS, REPLICATES, scale, tuned_keys
 from bench.run.grid import FigureSpec
 from bench.run.store import Store
@@ -39,24 +39,42 @@ def draw(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
 
 
 def tradeoff(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
-    """Two columns against each other: a point a layer, its 95 % intervals as bars, its replicates behind it."""
+    """Two columns against each other: a point a layer, its 95 % intervals as bars, its replicates behind it.
+
+    A panel for each setting that varies in y; where it varies in x too, a panel has its own x.
+    """
     x, y = _column(frame, spec.x), _column(frame, spec.y)
-    figure = new_figure(6.4, 4.4)
-    axes = figure.subplots()
-    for layer in _layers(x, y):
-        across, up = (part[part["layer"] == layer].set_index("seed")["value"].sort_index() for part in (x, y))
-        ours, theirs = estimate(across.tolist()), estimate(up.tolist())
-        style: Any = {"color": colour(layer), "marker": marker(layer)}
-        pairs = pd.concat([across, up], axis=1, join="inner").to_numpy()
-        axes.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.35, linewidths=0, **style)
-        axes.plot(ours.mean, theirs.mean, markersize=9, linestyle="none", label=layer, **style)
-        bars = {"xerr": np.nan_to_num(ours.half_width), "yerr": np.nan_to_num(theirs.half_width)}
-        axes.errorbar(ours.mean, theirs.mean, **bars, fmt="none", capsize=3, elinewidth=1.4, color=colour(layer))
-    axes.set_xlabel(_axis_label(spec.x, x))
-    axes.set_ylabel(_axis_label(spec.y, y))
-    axes.margins(0.12)
-    figure.legend(loc="outside lower center", ncols=4)
+    figure, panels = _panels(y)
+    for axes, up in panels:
+        across = _alike(x, up, spec)
+        for layer in _layers(across, up):
+            style = {"color": colour(layer), "marker": marker(layer), "markerfacecolor": face(layer, _layers(y))}
+            _trade(axes, layer, across[across["layer"] == layer], up[up["layer"] == layer], style)
+        axes.margins(0.12)
+        axes.set_xlabel(_axis_label(spec.x, x).replace(", ", ",\n" if len(panels) > 1 else ", "))
+    panels[0][0].set_ylabel(_axis_label(spec.y, y))
+    _shared_legend(figure)
     return figure
+
+
+def _trade(axes: Axes, layer: str, across: pd.DataFrame, up: pd.DataFrame, style: dict[str, str]) -> None:
+    by_seed = [part.set_index("seed")["value"].sort_index() for part in (across, up)]
+    ours, theirs = (estimate(values.tolist()) for values in by_seed)
+    pairs = pd.concat(by_seed, axis=1, join="inner").to_numpy()
+    axes.scatter(pairs[:, 0], pairs[:, 1], s=14, alpha=0.35, linewidths=0, color=style["color"], marker=style["marker"])
+    bars = {"xerr": np.nan_to_num(ours.half_width), "yerr": np.nan_to_num(theirs.half_width)}
+    axes.errorbar(ours.mean, theirs.mean, **bars, fmt="none", capsize=3, elinewidth=1.4, color=style["color"])
+    axes.plot(ours.mean, theirs.mean, markersize=9, linestyle="none", label=layer, zorder=3, **style)  # type: ignore[arg-type]
+
+
+def _alike(x: pd.DataFrame, group: pd.DataFrame, spec: FigureSpec) -> pd.DataFrame:
+    """The rows of x whose settings are those of the group."""
+    for key in _varied(x):
+        alike = x[key].astype(str) == str(group[key].iloc[0])
+        if not alike.any():
+            raise NothingToDraw(f"figure {spec.name!r}: {key!r} varies in {spec.x!r}, which has none like {spec.y!r}")
+        x = x[alike]
+    return x
 
 
 def lines(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
@@ -77,7 +95,8 @@ def lines(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         axes.errorbar(
             np.arange(len(order)) + shift, [point.mean for point in points],
             yerr=[np.nan_to_num(point.half_width) for point in points], label=layer, color=colour(layer),
-            marker=marker(layer), linestyle=":", linewidth=1, elinewidth=1.5, capsize=3,
+            marker=marker(layer), markerfacecolor=face(layer, layers), linestyle=":", linewidth=1, elinewidth=1.5,
+            capsize=3,
         )  # fmt: skip
     axes.set_xticks(range(len(order)), order)
     axes.grid(visible=False, axis="x")
@@ -86,7 +105,7 @@ def lines(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
-    figure.legend(loc="outside lower center", ncols=4)
+    _shared_legend(figure)
     return figure
 
 
@@ -108,9 +127,10 @@ def masks(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
             else:
                 labels = np.where(picture == VOID, len(names), picture)
                 axes.imshow(labels, cmap=colours, vmin=0, vmax=len(names), interpolation="nearest")
-        grid[0][column].set_title(title, fontsize="small", color=colour(title) if title in arrays else "black")
-    handles = [mpl.patches.Patch(color=colours(index), label=name) for index, name in enumerate(names)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6)
+        grid[0][column].set_title(
+            title.replace(" ", "\n"), fontsize="small", color=colour(title) if title in arrays else "black"
+        )
+    legend(figure, {name: mpl.patches.Patch(color=colours(index)) for index, name in enumerate(names)}, most=6)
     return figure
 
 
@@ -126,7 +146,11 @@ def images(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         for column in range(count):
             _bare(grid[row][column]).imshow(_rgb(pictures[column]), interpolation="nearest")
         grid[row][0].set_ylabel(
-            title.replace("_", "\n"), rotation=0, ha="right", va="center", color=colour(title) if row else "black"
+            title.replace("_", "\n").replace(" ", "\n"),
+            rotation=0,
+            ha="right",
+            va="center",
+            color=colour(title) if row else "black",
         )
     return figure
 
@@ -158,8 +182,7 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
         axes.set_title(title)
         axes.set_xlabel("frequency [cycles / pixel]")
     panels[0].set_ylabel("power relative to real images [dB]")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    _shared_legend(figure)
     return figure
 
 
@@ -280,7 +303,7 @@ def _shared_legend(figure: Figure) -> None:
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         shown |= dict(zip(labels, handles, strict=True))
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=4)
+    legend(figure, shown)
 
 
 def _losses(store: Store, cell: str) -> list[float] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ CLASSES = ("#2C5F8A", "#D8C98F", "#7FD0E8", "#A0522D", "#6B8E23", "#F2A65A",
 VOID_COLOUR = "#FFFFFF"
 
 
-LINES = ("-", "--", ":", "-.", (0, (3, 1, 1, 1, 1, 1)))  # variants of one layer, told apart where lines are drawn
+LINES = ("-", "--", ":", "-.", (0, (3, 1, 1, 1, 1, 1)))  # layers of one colour, told apart where lines are drawn
 
 
 def colour(layer: str) -> str:
@@ -30,9 +30,15 @@ def colour(layer: str) -> str:
 
 
 def line(layer: str, layers: Sequence[str]) -> Any:
-    """Solid for the first of the labels that share a name, then the next pattern for the next."""
-    kin = [label for label in layers if label.split()[0] == layer.split()[0]]
+    """Solid for the first of the labels that share a colour, then the next pattern for the next."""
+    kin = [label for label in layers if colour(label) == colour(layer)]
     return LINES[kin.index(layer) % len(LINES)]
+
+
+def face(layer: str, layers: Sequence[str]) -> str:
+    """What fills a marker: the layer's colour for the first of the labels that share a name, white for the others."""
+    first = next(label for label in layers if label.split()[0] == layer.split()[0])
+    return colour(layer) if layer == first else "white"
 
 
 def marker(layer: str) -> str:
@@ -57,3 +63,10 @@ def figure_style() -> Iterator[None]:
 def new_figure(width: float, height: float) -> Figure:
     """Inches; laid out so that nothing overlaps or is cut off."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend(figure: Figure, shown: Mapping[str, Any], most: int = 5) -> None:
+    """Labels and their handles below the figure, in as many columns as fit its width, at most so many."""
+    widest = 0.6 + 0.085 * max(map(len, shown), default=0)  # inches: the handle, then about so much a letter
+    columns = max(1, min(most, int(figure.get_figwidth() / widest)))
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=columns)

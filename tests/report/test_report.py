@@ -21,7 +21,7 @@ from bench.errors import UserError
 from bench.layers import LAYERS
 from bench.report.frame import load_frame
 from bench.report.page import write_plots, write_tables
-from bench.report.plots import draw
+from bench.report.plots import NothingToDraw, draw
 from bench.report.statistics import detectable, estimate
 from bench.report.style import colour, marker
 from bench.report.tables import differences_to_markdown, number, scale, summarise, to_csv, to_latex, to_markdown
@@ -244,8 +244,6 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Store]
 @pytest.mark.parametrize("kind", ["tradeoff", "lines", "masks", "images", "spectra"])
 def test_every_kind_of_figure_is_drawn_with_units(kind: str, rich: tuple[pd.DataFrame, Store]) -> None:
     frame, store = rich
-    if kind == "tradeoff":
-        frame = frame[frame["task.side"] == 16]
     spec = FigureSpec(name="f", title="Title", kind=kind, x="e.time", y="e.peak", experiment="e")
     figure = draw(spec, frame, store)
     figure.canvas.draw()
@@ -256,6 +254,19 @@ def test_every_kind_of_figure_is_drawn_with_units(kind: str, rich: tuple[pd.Data
     if kind in ("tradeoff", "lines", "spectra"):
         for axes in figure.axes:
             assert not axes.get_ylabel() or "[" in axes.get_ylabel()
+
+
+def test_a_tradeoff_has_a_panel_for_each_setting_of_its_y(rich: tuple[pd.DataFrame, Store]) -> None:
+    frame, store = rich
+    spec = FigureSpec(name="f", title="Title", kind="tradeoff", x="e.time", y="e.peak")
+    assert [axes.get_title() for axes in draw(spec, frame, store).axes] == ["side 16", "side 32"]
+    once = frame[(frame["metric"] == "peak") | (frame["task.side"] == 16)]
+    times = once["metric"] == "time"
+    apart = once.assign(experiment=np.where(times, "x", "y"))
+    assert len(draw(spec.model_copy(update={"x": "x.time", "y": "y.peak"}), apart, store).axes) == 2
+    other = apart.assign(**{"task.side": apart["task.side"].where(~times)})
+    with pytest.raises(NothingToDraw, match=r"'task\.side' varies in 'y\.peak', which has none like 'x\.time'"):
+        draw(spec.model_copy(update={"x": "y.peak", "y": "x.time"}), other, store)
 
 
 def test_figures_are_files(finished: Path) -> None:
