@@ -12,8 +12,8 @@ from bench.run.store import Store, write_atomically
 
 INDEX_HEAD = """# Reference runs
 
-Each is made anew by `upbench run ablations/NAME.toml --out results/NAME`, some of them with `--data FOLDER`; the figures
-behind every table are in `*/cells/*.json` and `*/frame.csv`.
+Each is made anew by `upbench run ablations/NAME.toml --out results/NAME`, some with `--data FOLDER`; the figures behind
+every table are in `*/cells/*.json` and `*/frame.csv`.
 """
 
 
