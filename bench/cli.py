@@ -371,7 +371,7 @@ def calibrate(
         Path, typer.Argument(help="Where recordings are kept; the same folder goes on.", show_default=False)
     ],
     comparisons: Annotated[int, typer.Option(min=1, help="Whole comparisons of the same code.")] = 20,
-    slow: Annotated[int, typer.Option(min=1, help="Processes of each slower variant.")] = 120,
+    slow: Annotated[int, typer.Option(min=1, help="Pairs of processes of each slower variant.")] = 120,
     repeats: Annotated[int, typer.Option(min=1, help="Comparisons for each defect in exact figures.")] = 5,
 ) -> None:
     """Measure the gate itself on this machine: its false alarms, and what it finds of defects put in on purpose.

@@ -15,11 +15,11 @@ from bench.errors import UserError
 from bench.gate import PAIRS
 from bench.gate.decide import Rule, decide, weigh
 from bench.gate.recording import ANCHOR, Recording
-from bench.gate.study import LAYER, SAME, SLOWER, pool
+from bench.gate.study import LAYER, SAME, SLOWER, Pair, pool
 from bench.run.store import write_atomically
 
 Key = tuple[str, str]  # cell id and mode
-Draw = Callable[[int], tuple[list[Recording], list[Recording]]]  # so many processes of base and head, none drawn twice
+Draw = Callable[[int], tuple[list[Recording], list[Recording]]]  # so many pairs, none drawn twice
 Decision = Callable[[Draw], set[Key]]  # what a whole comparison calls slower
 
 POOLED = 10  # processes of each side for the rules that pool their rounds
@@ -125,37 +125,34 @@ def rules() -> dict[str, Decision]:
 
 
 def rates(out: Path, *, alarms: int = 200, findings: int = 100) -> list[Line]:
-    """Draw whole comparisons from the recorded processes, without putting back within one. Seeds are 0, 1, 2, ...
+    """Draw whole comparisons from the recorded pairs, without putting back within one. Seeds are 0, 1, 2, ...
 
-    Raises UserError if fewer processes are recorded than two whole measurements of both sides take.
+    Raises UserError if fewer pairs are recorded than two whole measurements take.
     """
-    same, slower = pool(out, SAME), [pool(out, variant) for variant in SLOWER]
-    for variant, recorded, least in ((SAME, same, 4 * PAIRS), *zip(SLOWER, slower, [2 * PAIRS] * 2, strict=True)):
-        if len(recorded) < least:
-            raise UserError(f"{out} holds {len(recorded)} recordings of {variant.name!r}; at least {least} are needed")
+    pools = {variant.name: pool(out, variant) for variant in (SAME, *SLOWER)}
+    for name, pairs in pools.items():
+        if len(pairs) < 2 * PAIRS:
+            raise UserError(f"{out} holds {len(pairs)} recorded pairs of {name!r}; at least {2 * PAIRS} are needed")
     lines = []
     for name, rule in rules().items():
-        false = sum(bool(rule(_draw(same, None, seed))) for seed in range(alarms))
-        found = (
-            sum(any(_layer(same, cell) for cell, _ in rule(_draw(same, heads, seed))) for seed in range(findings))
-            for heads in slower
-        )
+        false = sum(bool(rule(_draw(pools[SAME.name], seed))) for seed in range(alarms))
+        found = (sum(_found(rule, pools[variant.name], seed) for seed in range(findings)) for variant in SLOWER)
         lines.append(Line(name, Rate(false, alarms), tuple(Rate(hits, findings) for hits in found)))
     return lines
 
 
-def _layer(recordings: Sequence[Recording], cell: str) -> bool:
-    return recordings[0].recorded.cells[cell]["layer"]["name"] == LAYER
+def _found(rule: Decision, pairs: Sequence[Pair], seed: int) -> bool:
+    """Whether a comparison names the layer with the defect."""
+    cells = pairs[0][0].recorded.cells
+    return any(cells[cell]["layer"]["name"] == LAYER for cell, _ in rule(_draw(pairs, seed)))
 
 
-def _draw(same: Sequence[Recording], head: Sequence[Recording] | None, seed: int) -> Draw:
-    """Both sides from the processes of the same code, or the head from those of slower code."""
-    rng = np.random.default_rng(seed)
-    ours = [same[index] for index in rng.permutation(len(same))]
-    theirs = ours if head is None else [head[index] for index in rng.permutation(len(head))]
+def _draw(pairs: Sequence[Pair], seed: int) -> Draw:
+    left = [pairs[index] for index in np.random.default_rng(seed).permutation(len(pairs))]
 
     def draw(count: int) -> tuple[list[Recording], list[Recording]]:
-        return [ours.pop() for _ in range(count)], [theirs.pop() for _ in range(count)]
+        drawn = [left.pop() for _ in range(count)]
+        return [base for base, _ in drawn], [head for _, head in drawn]
 
     return draw
 
@@ -175,8 +172,8 @@ def to_markdown(out: Path, lines: Sequence[Line], exact: dict[str, Rate]) -> str
     recorded = ", ".join(f"{len(pool(out, variant))} of `{variant.name}`" for variant in (SAME, *SLOWER))
     found = "; ".join(f"{name}: {rate}" for name, rate in exact.items())
     return (
-        f"{text}\n\nDrawn from recorded fresh processes ({recorded}). Whole comparisons of the same code, run for "
-        f"real, that raised an alarm: {whole(out)}. Found among exact figures: {found or 'not run'}.\n"
+        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded}). Whole comparisons of the same "
+        f"code, run for real, that raised an alarm: {whole(out)}. Found among exact figures: {found or 'not run'}.\n"
     )
 
 

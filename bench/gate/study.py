@@ -1,27 +1,28 @@
 """How often the gate errs: whole comparisons of the same code, and of code made slower on purpose.
 
-Everything is kept in one folder and goes on where it was: recordings/VARIANT/*.json, one a fresh process, cut down to
-what the decision needs; comparisons/*.json, the verdicts of whole comparisons; GATE.md's table is made from those.
+Everything is kept in one folder and goes on where it was: recordings/VARIANT/*-base.json and *-head.json, the two
+fresh processes of a pair, cut down to what the decision needs; comparisons/*.json, the verdicts of whole comparisons;
+GATE.md's table is made from those. A defect is recorded as `regress` would meet it, beside the same code without it:
+figures taken an hour apart differ by more than a small defect.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.cell import Cell
 from bench.gate import report
 from bench.gate.checkout import cells_of, checked_out, start
 from bench.gate.compare import FAILING, Row, compare
 from bench.gate.decide import Rule
 from bench.gate.recording import Recording, read_recording
-from bench.gate.regress import Cells, Trees, processors, regress
+from bench.gate.regress import SIDES, Cells, Trees, processors, record_pairs, regress
 from bench.gate.sides import Side, read_side
 from bench.run.progress import counted
 from bench.run.store import write_atomically
@@ -29,6 +30,7 @@ from bench.run.store import write_atomically
 LAYER = "pixel_dcl"
 SOURCE, CLASS = Path("bench", "layers", "pixel_dcl.py"), "PixelDCL"
 GRID = Path("ablations", "gate.toml")
+Pair = tuple[Recording, Recording]  # of base and of head, made beside each other
 
 
 @dataclass(frozen=True)
@@ -119,65 +121,62 @@ def injected(root: Path, variant: Variant) -> Iterator[Path]:
 
 
 def record(root: Path, out: Path, *, comparisons: int, pairs: int, slow: int, console: Console) -> None:
-    """Whole comparisons of HEAD with itself, and between each two some processes of every slower variant.
+    """Whole comparisons of HEAD with itself, and between each two some pairs of HEAD and every slower variant.
 
-    slow: processes of each slower variant in all. What is there already is kept.
+    slow: pairs of each slower variant in all. What is there already is kept.
     """
     with ExitStack() as stack:
         base, head = (stack.enter_context(injected(root, SAME)) for _ in range(2))
-        trees = {variant.name: stack.enter_context(injected(root, variant)) for variant in SLOWER}
+        slower_heads = {variant.name: stack.enter_context(injected(root, variant)) for variant in SLOWER}
         cells = cells_of(base, None)
+        both = Cells(cells, cells)
         for index in counted(range(comparisons), comparisons, "whole comparisons", console):
             verdict = out / "comparisons" / f"{index:03}.json"
             if not verdict.exists():
-                _whole(Trees(base, head), cells, out, index, pairs, verdict)
-            wanted = range(index * slow // comparisons, (index + 1) * slow // comparisons)
-            for number in wanted:
-                _slow_pair(trees, cells, out, number)
+                with _scratch(out) as scratch:
+                    rows = regress(
+                        Trees(base, head), both, scratch, pairs=pairs, rule=Rule(), console=Console(quiet=True)
+                    )
+                    _keep(scratch / "first", out, SAME.name, index)
+                verdict.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(verdict, report.to_json(rows, Rule()))
+            share = (index + 1) * slow // comparisons - index * slow // comparisons
+            for name, tree in slower_heads.items():
+                if share and not (out / "recordings" / name / f"{index:03}-{share - 1:03}-head.json").exists():
+                    with _scratch(out) as scratch:
+                        for _ in record_pairs(Trees(base, tree), both, scratch, share, exact=False):
+                            pass
+                        _keep(scratch, out, name, index)
 
 
-def _whole(trees: Trees, cells: Mapping[str, Cell], out: Path, index: int, pairs: int, verdict: Path) -> None:
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """An empty folder, whatever an earlier run left in it; gone afterwards."""
     scratch = out / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
-    both = Cells(cells, cells)
-    rows = regress(trees, both, scratch, pairs=pairs, rule=Rule(), console=Console(quiet=True))
-    target = out / "recordings" / SAME.name
-    for number, file in enumerate(sorted((scratch / "first").glob("*/*.json"))):
-        _keep(file, target / f"{index:03}-{number:03}.json")
-    verdict.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(verdict, report.to_json(rows, Rule()))
+    yield scratch
     shutil.rmtree(scratch)
 
 
-def _slow_pair(trees: dict[str, Path], cells: Mapping[str, Cell], out: Path, number: int) -> None:
-    """One process of each slower variant, beside each other; they change places with each pair."""
-    jobs = []
-    cpus = processors()
-    for place, (name, tree) in enumerate(trees.items()):
-        target = out / "recordings" / name / f"{number:03}.json"
-        if not target.exists():
-            raw = (out / f"{name}.json").resolve()
-            cpu = cpus[(place + number) % len(cpus)]
-            jobs.append((start(tree, raw, cells.values(), [cpu]), target))
-    for recorder, target in jobs:
-        recorder.finish()
-        _keep(recorder.file, target)
-        recorder.file.unlink()
+def _keep(folder: Path, out: Path, variant: str, index: int) -> None:
+    """Store what the decision needs of a folder of pairs: a twentieth of pytest-benchmark's own files."""
+    target = out / "recordings" / variant
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(file for side in SIDES for file in (folder / side).glob("*.json")):
+        document = json.loads(file.read_bytes())
+        benchmarks = [
+            {"extra_info": each["extra_info"], "stats": {"data": each["stats"]["data"]}}
+            for each in document["benchmarks"]
+        ]
+        kept = json.dumps({"upbench": document["upbench"], "benchmarks": benchmarks})
+        write_atomically(target / f"{index:03}-{file.stem}-{file.parent.name}.json", kept)
 
 
-def _keep(file: Path, target: Path) -> None:
-    """Store what the decision needs of a recording: a twentieth of pytest-benchmark's own file."""
-    document = json.loads(file.read_bytes())
-    benchmarks = [
-        {"extra_info": each["extra_info"], "stats": {"data": each["stats"]["data"]}} for each in document["benchmarks"]
-    ]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, json.dumps({"upbench": document["upbench"], "benchmarks": benchmarks}))
-
-
-def pool(out: Path, variant: Variant) -> list[Recording]:
-    """The recorded processes of a variant, in the order they were made."""
-    return [read_recording(file) for file in sorted((out / "recordings" / variant.name).glob("*.json"))]
+def pool(out: Path, variant: Variant) -> list[Pair]:
+    """The recorded pairs of a variant, in the order they were made."""
+    heads = sorted((out / "recordings" / variant.name).glob("*-head.json"))
+    bases = [head.with_name(head.name.replace("-head", "-base")) for head in heads]
+    return [(read_recording(base), read_recording(head)) for base, head in zip(bases, heads, strict=True)]
 
 
 def exact_found(root: Path, out: Path, repeats: int, console: Console) -> dict[str, tuple[int, int]]:
