@@ -264,7 +264,8 @@ def test_a_run_does_the_trials_then_what_they_decide_and_nothing_twice(
 def test_a_killed_sweep_goes_on_and_ends(tmp_path: Path, upbench: Command) -> None:
     text = TUNED.replace("seeds = [7, 8]", "seeds = [7]").replace("[1e-3, 2e-3, 4e-3]", "[1e-9, 1e-2]")
     text = text.replace('layer = ["transposed_conv", "pixel_dcl"]', 'layer = ["pixel_dcl"]')
-    (tmp_path / "tuned.toml").write_text(text.replace("seed = [0, 1]", "seed = [0]"))
+    text = text.replace("seed = [0, 1]", "seed = [0]").replace("keep_seeds = [1]", "keep_seeds = [0]")
+    (tmp_path / "tuned.toml").write_text(text)
     dry = upbench("run", "tuned.toml", "--out", "out", "--dry-run").stdout
     assert "2 cells to run, 0 already there, 1 more once their trials have ended" in dry
     out = tmp_path / "out"
