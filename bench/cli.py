@@ -358,7 +358,11 @@ def regress(
         raise UserError(f"--out {out} exists; name a folder that does not, so that nothing is mixed or lost")
     wanted = set(select(load_grid(grid or root / "ablations" / "gate.toml"), only).cells) if only else None
     with checked_out(root, base) as tree, tempfile.TemporaryDirectory() as scratch:
-        cells = Cells(cells_of(tree, grid), cells_of(root, grid))
+        cells = Cells.of(cells_of(tree, grid), cells_of(root, grid))
+        if only and wanted is not None and not wanted & set(cells.base):
+            raise UserError(
+                f"--only {' '.join(only)}: revision {base} has none of these cells; there is nothing to compare"
+            )
         cells = cells if wanted is None else cells.chosen(wanted)
         folder = out or Path(scratch)
         rows = measure(Trees(tree, root), cells, folder, pairs=pairs, rule=rule, console=Console())

@@ -5,23 +5,25 @@ pytest bench/ --benchmark-json=FILE [--grid ablations/gate.toml] [--blocks 10] [
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.cell import Cell
 from bench.errors import UserError
 from bench.gate.cells import GRID, read_cells
 from bench.gate.recording import ANCHOR, FORMAT
 from bench.gate.subjects import MODES, Subjects
+from bench.run.machine import conditions
 from bench.run.provenance import environment
 
 ANCHOR_TURNS = 3  # in each block: its noise is in every ratio
 SUBJECTS = pytest.StashKey[Subjects]()
 EXACT = pytest.StashKey[dict[str, list[dict[str, Any]]]]()
-LOAD = pytest.StashKey[float]()
+FAILED = pytest.StashKey[dict[str, str]]()
+BEFORE = pytest.StashKey[dict[str, Any]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,8 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SUBJECTS] = Subjects(read_cells(config.getoption("--cells"), config.getoption("--grid")))
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[EXACT] = {}
-    config.stash[LOAD] = os.getloadavg()[0]
+    config.stash[EXACT], config.stash[FAILED] = {}, {}
+    config.stash[BEFORE] = conditions()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -72,6 +74,15 @@ def _block(item: pytest.Item) -> int:
     return getattr(item, "callspec").params.get("block", 2**31)  # noqa: B009 - pytest does not declare it
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Keep what a cell raised, for the verdict to say."""
+    cell: Cell | None = getattr(item, "callspec").params.get("cell")  # noqa: B009
+    if call.excinfo is not None and cell is not None:
+        item.config.stash[FAILED][cell.id] = " ".join(call.excinfo.exconly().split())
+    return (yield)
+
+
 @pytest.fixture
 def subjects(pytestconfig: pytest.Config) -> Subjects:
     return pytestconfig.stash[SUBJECTS]
@@ -88,9 +99,11 @@ def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_
         "format": FORMAT,
         "cells": {cell_id: cell.to_json() for cell_id, cell in config.stash[SUBJECTS].cells.items()},
         "exact": config.stash[EXACT] if config.getoption("--exact") else None,
+        "failed": config.stash[FAILED],
         "environment": {
             **environment(),
-            "load_before": config.stash[LOAD],
+            "before": config.stash[BEFORE],
+            "after": conditions(),
             "timer": str(config.getoption("--benchmark-timer")),
         },
     }

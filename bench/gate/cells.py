@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.cell import Cell
@@ -28,6 +29,29 @@ def read_cells(file: Path | None, grid: Path | None) -> dict[str, Cell]:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"cells file {file} is damaged: {error}") from None
     return {cell.id: cell for cell in cells}
+
+
+def aligned(base: Mapping[str, Cell], head: Mapping[str, Cell]) -> dict[str, str]:
+    """The id under which head knows each cell of base, where that differs: head has options that base had not yet.
+
+    A cell that leaves a new option at its default is the same cell.
+    """
+    elsewhere = {cell_id: _with_defaults(cell).id for cell_id, cell in base.items() if cell_id not in head}
+    return {cell_id: today for cell_id, today in elsewhere.items() if today in head and today not in base}
+
+
+def _with_defaults(cell: Cell) -> Cell:
+    """The cell with every option that its components have now; as it is if they no longer take its own."""
+    from bench.run.grid import REGISTRIES
+
+    specs = {key: spec for key in REGISTRIES if (spec := getattr(cell, key)) is not None}
+    try:
+        complete = {
+            key: {"name": spec.name, **REGISTRIES[key].complete(spec.name, spec.options)} for key, spec in specs.items()
+        }
+    except UserError:
+        return cell
+    return Cell.from_json(cell.to_json() | complete)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bench.gate.cells import aligned
 from bench.gate.decide import Evidence, Rule, adjust, decide, weigh
 from bench.gate.sides import Series, Side
 
@@ -38,6 +39,7 @@ def compare(base: Side, head: Side, rule: Rule) -> list[Row]:
     What does not vary is compared exactly, or to its tolerance above; times by `decide`, as ratios to the transposed
     convolution of the same process, over fresh processes.
     """
+    base = base.renamed(aligned(base.cells, head.cells))
     names = head.names | base.names
     noisy: dict[tuple[str, str], Evidence] = {}
     rows: dict[tuple[str, str], Row] = {}

@@ -30,13 +30,17 @@ class ExactFigure(BaseModel):
 
 
 class Recorded(BaseModel):
-    """The `upbench` table of a recording. cells: canonical JSON by id. exact: figures by cell, if asked for."""
+    """The `upbench` table of a recording. cells: canonical JSON by id. exact: figures by cell, if asked for.
+
+    failed: what was raised, by the cell that raised it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     format: int
     cells: dict[str, dict[str, Any]]
     exact: dict[str, list[ExactFigure]] | None = None
+    failed: dict[str, str] = {}
     environment: dict[str, Any]
 
 

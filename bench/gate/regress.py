@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.cell import Cell
+from bench.gate.cells import aligned
 from bench.gate.checkout import Recorder, start
 from bench.gate.compare import FAILING, Row, compare, failing
 from bench.gate.decide import Rule
@@ -30,17 +31,24 @@ class Trees:
 
 @dataclass(frozen=True)
 class Cells:
-    """What each checkout records, by id."""
+    """What each checkout records, by the id that head knows it by."""
 
     base: Mapping[str, Cell]
     head: Mapping[str, Cell]
 
+    @classmethod
+    def of(cls, base: Mapping[str, Cell], head: Mapping[str, Cell]) -> Cells:
+        ids = aligned(base, head)
+        return cls({ids.get(cell_id, cell_id): cell for cell_id, cell in base.items()}, head)
+
     def chosen(self, ids: Collection[str]) -> Cells:
-        """Only those ids. A side without any keeps all its cells, for it has to record something."""
-        base, head = (
-            {cell_id: cell for cell_id, cell in side.items() if cell_id in ids} for side in (self.base, self.head)
-        )
-        return Cells(base or self.base, head or self.head)
+        """Only those ids. A side without any keeps one cell, for it has to record something."""
+
+        def few(side: Mapping[str, Cell]) -> dict[str, Cell]:
+            known = {cell_id: cell for cell_id, cell in side.items() if cell_id in ids}
+            return known or dict(list(side.items())[:1])
+
+        return Cells(few(self.base), few(self.head))
 
 
 def regress(trees: Trees, cells: Cells, out: Path, *, pairs: int, rule: Rule, console: Console) -> list[Row]:

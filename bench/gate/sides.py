@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,18 +29,32 @@ class Series:
 
 @dataclass(frozen=True)
 class Side:
-    """figures by (cell id, metric), where a seed that only makes replicates is 0; names by id; lost: why one has none.
+    """figures by (cell id, metric), where a seed that only makes replicates is 0; cells by id; lost: why one has none.
 
     machine: what its times depend on; torch: its version; data: identity of the splits by cell.
     """
 
     source: Path
     figures: dict[tuple[str, str], Series]
-    names: dict[str, str]
+    cells: dict[str, Cell]
     lost: dict[str, str]
     machine: tuple[str, ...]
     torch: str
     data: dict[str, Any]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What tells each cell from the others, by id."""
+        return distinguish(self.cells)
+
+    def renamed(self, ids: Mapping[str, str]) -> Side:
+        """The same side with other ids for some cells."""
+
+        def by_id(table: dict[str, Any]) -> dict[str, Any]:
+            return {ids.get(cell_id, cell_id): value for cell_id, value in table.items()}
+
+        figures = {(ids.get(cell_id, cell_id), metric): each for (cell_id, metric), each in self.figures.items()}
+        return replace(self, figures=figures, cells=by_id(self.cells), lost=by_id(self.lost), data=by_id(self.data))
 
 
 def read_side(path: Path) -> Side:
@@ -68,7 +82,9 @@ def _from_recordings(path: Path, recordings: Iterable[Recording]) -> Side:
     cells: dict[str, Cell] = {}
     gathered: dict[tuple[str, str], list[float]] = {}
     figures: dict[tuple[str, str], Series] = {}
+    lost: dict[str, str] = {}
     for recording in recordings:
+        lost |= recording.recorded.failed
         cells |= {cell_id: Cell.from_json(cell) for cell_id, cell in recording.recorded.cells.items()}
         for (cell_id, mode), ratio in recording.ratios().items():
             gathered.setdefault((cell_id, f"{mode}_time_ratio"), []).append(ratio)
@@ -77,7 +93,7 @@ def _from_recordings(path: Path, recordings: Iterable[Recording]) -> Side:
                 _add_exact(figures, (cell_id, figure.metric), figure, path)
     figures |= {key: Series(tuple(values), "x anchor", "lower", "machine") for key, values in gathered.items()}
     machine, torch = _one_machine([recording.recorded.environment for recording in recordings], path)
-    return Side(path, figures, distinguish(cells), {}, machine, torch, {})
+    return Side(path, figures, cells, lost, machine, torch, {})
 
 
 def _from_store(path: Path) -> Side:
@@ -104,7 +120,7 @@ def _from_store(path: Path) -> Side:
         elif "data" in record.raw:
             data[cell_id] = record.raw["data"]
     machine, torch = _one_machine([record.environment for record in records.values() if record], path)
-    return Side(path, figures, distinguish(cells), lost, machine, torch, data)
+    return Side(path, figures, cells, lost, machine, torch, data)
 
 
 def _measured(record: Record | None, cell: Cell) -> Iterator[tuple[StoredMeasurement, Cell]]:

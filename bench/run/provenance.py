@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-import os
 import platform
-import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +16,7 @@ from bench.cell import Cell
 from bench.layers import LAYERS, REFERENCE
 from bench.metrics import METRICS
 from bench.run.grid import REGISTRIES
+from bench.run.machine import machine, output
 
 LIBRARIES = ("torch", "torch-fidelity", "numpy", "scipy", "pytest-benchmark")
 
@@ -43,19 +42,12 @@ def modules(cell: Cell) -> set[str]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, processor, load and commit: recorded with each cell, compared by no one byte for byte."""
+    """Versions, machine and commit: recorded with each cell, compared by no one byte for byte."""
     return {
         "suite": __version__,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "governor": _governor(),
-        "gpu": _gpu("name"),
-        "gpu_state": _gpu("driver_version,clocks.sm,clocks.mem,temperature.gpu,clocks_throttle_reasons.active"),
-        "load": os.getloadavg()[0],
+        **machine(),
         "commit": _commit(),
     }
 
@@ -99,39 +91,10 @@ def _path(module: str) -> Path | None:
 
 
 @cache
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-@cache
-def _governor() -> str | None:
-    """How the system sets the processor's frequency, where it says so."""
-    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    return path.read_text().strip() if path.exists() else None
-
-
-def _gpu(fields: str) -> str | None:
-    """What the driver's own tool says of the first GPU; None without one. Nothing is set, only read."""
-    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader", "--id=0"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
-
-
-@cache
 def _commit() -> str | None:
     """The commit of the suite's checkout, with `+` if the working tree differs from it; None outside a checkout."""
     root = Path(__file__).parents[2]
-    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
+    git = ["git", "-C", str(root)]
+    if output([*git, "ls-files", str(Path(__file__).relative_to(root))]) is None:
+        return None  # installed inside somebody else's checkout
+    return output([*git, "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"])

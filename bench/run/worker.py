@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.cell import Cell
 from bench.errors import Diverged, UserError
+from bench.run.machine import conditions
 
 LOG, RESULT, ARRAYS, KEPT = "log.txt", "result.json", "arrays.npz", "kept.npz"
 ORPHANED = 75  # exit status after the driver is gone
@@ -62,6 +63,7 @@ def run(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, An
     from bench.tasks import TASKS
 
     settle(cell)
+    before = conditions()
     began = time.perf_counter()
     with threadpool_limits(cell.threads):  # the matrix products of NumPy depend on it
         result = TASKS.build(cell.task.name, **cell.task.options).run(cell, data)
@@ -72,6 +74,7 @@ def run(cell: Cell, data: Path | None, folder: Path, keep: bool) -> dict[str, An
         write_kept(folder / KEPT, result.compared, result.facts)
     return {
         "computing": round(computing, 3),
+        "conditions": {"before": before, "after": conditions()},
         "measurements": [dataclasses.asdict(measurement) for measurement in result.measurements],
         "raw": dict(result.raw),
     }

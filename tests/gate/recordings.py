@@ -26,6 +26,7 @@ def write(
     *,
     exact: Mapping[str, Mapping[str, float]] | None = None,
     environment: Mapping[str, Any] = ENVIRONMENT,
+    failed: Mapping[str, str] = {},
     blocks: int = 3,
 ) -> Path:
     """One process: each layer's forward pass takes `ratio` milliseconds where the anchor takes one."""
@@ -42,6 +43,7 @@ def write(
                 ]
                 for layer, values in exact.items()
             },
+            "failed": dict(failed),
             "environment": dict(environment),
         },
         "benchmarks": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -10,12 +11,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.cell import Spec
 from bench.gate.compare import Row, compare, failing
 from bench.gate.decide import Rule
 from bench.gate.recording import read_recording
 from bench.gate.regress import confirm
 from bench.gate.sides import read_side
+from bench.run.grid import REGISTRIES
 from tests.conftest import Command
+from tests.gate import recordings
 from tests.gate.recordings import ENVIRONMENT, side, write
 
 EXACT = {"pixel_dcl": {"parameters": 1000.0, "forward_peak": 4096.0, "output_checksum": 0.25}}
@@ -53,6 +57,34 @@ def test_exact_figures_are_compared_exactly(tmp_path: Path, metric: str, value: 
     base = side(tmp_path / "base", 1.5, exact=EXACT)
     head = side(tmp_path / "head", 1.5, exact={"pixel_dcl": EXACT["pixel_dcl"] | {metric: value}})
     assert verdicts(base, head)["pixel_dcl", metric] == expected
+
+
+def test_an_option_that_base_had_not_yet_makes_no_cell_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Base's cells state no options at all; head's state all of them, at their defaults."""
+    base = side(tmp_path / "base", 1.5, exact=EXACT)
+    options = REGISTRIES["layer"].complete("pixel_dcl", {})
+    today = {
+        layer: dataclasses.replace(
+            cell,
+            layer=Spec(layer, REGISTRIES["layer"].complete(layer, {})),
+            task=Spec("speed", REGISTRIES["task"].complete("speed", {})),
+            model=Spec("single", REGISTRIES["model"].complete("single", {})),
+        )
+        for layer, cell in recordings.LAYERS.items()
+    }
+    monkeypatch.setattr(recordings, "LAYERS", today)
+    assert options and set(verdicts(base, side(tmp_path / "head", 1.5, exact=EXACT)).values()) == {"same"}
+    other = today["pixel_dcl"].layer.options | {"kernel": 5}
+    today["pixel_dcl"] = dataclasses.replace(today["pixel_dcl"], layer=Spec("pixel_dcl", other))
+    assert "missing" in verdicts(base, side(tmp_path / "other", 1.5, exact=EXACT)).values()
+
+
+def test_what_a_cell_raised_is_said(tmp_path: Path) -> None:
+    base, head = side(tmp_path / "base", 1.5), tmp_path / "head"
+    lost = recordings.LAYERS["pixel_dcl"].id
+    write(head / "0.json", {"transposed_conv": 1.0}, failed={lost: "RuntimeError: too small"})
+    rows = compare(read_side(base), read_side(head), Rule())
+    assert {row.note for row in rows if row.verdict == "missing"} == {"RuntimeError: too small"}
 
 
 def test_a_vanished_cell_is_missing_and_a_new_one_is_not_held_against_the_head(tmp_path: Path) -> None:

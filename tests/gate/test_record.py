@@ -40,10 +40,10 @@ def grid(tmp_path: Path) -> Path:
     return path
 
 
-def record(*options: str) -> subprocess.CompletedProcess[str]:
+def record(*options: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "bench", "-p", "no:cacheprovider", "-q", *options],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=240, check=False,
+        cwd=root, env=environment(root), capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
@@ -60,7 +60,9 @@ def test_recording_takes_the_options_of_pytest_benchmark(grid: Path, tmp_path: P
     assert exact is not None
     metrics = {figure.metric for figures in exact.values() for figure in figures}
     assert {"parameters", "flops", "forward_peak", "bytes_moved", "output_checksum", "mean_iou"} <= metrics
-    assert {"load", "load_before", "affinity", "commit", "processor"} <= set(recording.recorded.environment)
+    recorded = recording.recorded.environment
+    assert {"before", "after", "commit", "processor"} <= set(recorded)
+    assert {"load", "affinity", "gpu_state"} == set(recorded["before"]) == set(recorded["after"])
     chosen = record(f"--grid={grid}", f"--benchmark-json={file}", "--blocks=1", "-k", "anchor or pixel_dcl", *options)
     assert chosen.returncode == 0, chosen.stdout
     assert len(read_recording(file).ratios()) == 2
@@ -106,6 +108,21 @@ def test_regress_finds_one_more_parameter(upbench: Command, clone: Path, grid: P
     assert not any(row["verdict"] == "missing" for row in rows)
     worktrees = subprocess.run(["git", "worktree", "list"], cwd=clone, capture_output=True, text=True, check=True)
     assert worktrees.stdout.count("\n") == 1
+
+
+def test_a_cell_that_raises_says_so_and_costs_no_other(clone: Path, grid: Path, tmp_path: Path) -> None:
+    with (clone / "bench" / "layers" / "pixel_dcl.py").open("a") as source:
+        source.write("\n\ndef _broken(self, x):\n    raise RuntimeError('broken on purpose')\n\n\n")
+        source.write("PixelDCL.upsample = _broken\n")
+    file = tmp_path / "out.json"
+    options = [f"--grid={grid}", f"--benchmark-json={file}", "--blocks=1", "--benchmark-max-time=0.001"]
+    done = record(*options, root=clone)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+    recording = read_recording(file)
+    layers = {cell_id: cell["layer"]["name"] for cell_id, cell in recording.recorded.cells.items()}
+    assert {layers[cell] for cell, _ in recording.ratios()} == {"transposed_conv"}
+    failed = {layers[cell]: why for cell, why in recording.recorded.failed.items()}
+    assert failed == {"pixel_dcl": "RuntimeError: broken on purpose"}
 
 
 def test_regress_refuses_in_one_line(upbench: Command, clone: Path, tmp_path: Path) -> None:
