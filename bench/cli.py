@@ -173,6 +173,7 @@ def run(
 
     Safe to interrupt and to repeat: finished cells are kept, and the same command goes on from there.
     """
+    from bench.report.tables import check_tables
     from bench.run.grid import load_grid
     from bench.run.progress import Progress
     from bench.run.runner import check_ready, execute, plan, select
@@ -181,6 +182,7 @@ def run(
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console()
     grid = load_grid(grid_file, device=device)
+    check_tables(grid)
     store = Store(out or Path("results", "runs", grid_file.stem))
     planned = plan(select(grid, only or ()), store, retry=retry)
     if dry_run:

@@ -77,8 +77,8 @@ def _block(item: pytest.Item) -> int:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Keep what a cell raised, for the verdict to say."""
-    cell: Cell | None = getattr(item, "callspec").params.get("cell")  # noqa: B009
-    if call.excinfo is not None and cell is not None:
+    cell = getattr(item, "callspec").params.get("cell")  # noqa: B009
+    if call.excinfo is not None and isinstance(cell, Cell):
         item.config.stash[FAILED][cell.id] = " ".join(call.excinfo.exconly().split())
     return (yield)
 

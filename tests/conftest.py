@@ -47,7 +47,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def environment(root: Path = ROOT) -> dict[str, str]:
-    """The environment of a child process that imports the suite from `root`, with warnings as errors."""
+    """The environment of a child process that imports the suite from `root`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return {**inherited, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Literal
 
+from bench.cell import distinguish
 from bench.gate.cells import aligned
 from bench.gate.decide import Evidence, Rule, adjust, decide, weigh
 from bench.gate.sides import Series, Side
@@ -34,13 +36,13 @@ class Row:
 
 
 def compare(base: Side, head: Side, rule: Rule) -> list[Row]:
-    """One row for each (cell, metric) that either side has, base's order first.
+    """One row for each (cell, metric) that either side has, base's order first; and one for what only head has lost.
 
     What does not vary is compared exactly, or to its tolerance above; times by `decide`, as ratios to the transposed
     convolution of the same process, over fresh processes.
     """
     base = base.renamed(aligned(base.cells, head.cells))
-    names = head.names | base.names
+    names = distinguish(base.cells | head.cells)
     noisy: dict[tuple[str, str], Evidence] = {}
     rows: dict[tuple[str, str], Row] = {}
     for key in dict.fromkeys([*base.figures, *head.figures]):
@@ -62,7 +64,7 @@ def compare(base: Side, head: Side, rule: Rule) -> list[Row]:
     rows |= {
         (cell, "outcome"): Row(cell, names[cell], "outcome", "missing", note=why)
         for cell, why in head.lost.items()
-        if cell not in base.lost and not any(key[0] == cell for key in rows)
+        if cell not in base.lost and not any(row.verdict == "missing" for key, row in rows.items() if key[0] == cell)
     }
     return list(rows.values())
 
@@ -81,7 +83,7 @@ def _noisy_rows(
     return {
         key: Row(
             key[0], rows[key].name, key[1], verdicts[str(key)], base.figures[key].unit,
-            _median(base.figures[key]), _median(head.figures[key]), evidence, float(p), _width(evidence),
+            median(base.figures[key].values), median(head.figures[key].values), evidence, float(p), _width(evidence),
         )
         for (key, evidence), p in zip(noisy.items(), adjusted, strict=True)
     }  # fmt: skip
@@ -90,11 +92,6 @@ def _noisy_rows(
 def _width(evidence: Evidence) -> str:
     """A warning where the spread is so wide that the verdict says little."""
     return f"wide: interval {evidence.low:.2f} to {evidence.high:.2f}" if evidence.high > 1.2 * evidence.low else ""
-
-
-def _median(series: Series) -> float:
-    ordered = sorted(series.values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _incomparable(base: Side, head: Side, key: tuple[str, str], series: Series) -> str:

@@ -69,7 +69,7 @@ def confirm(first: list[Row], again: list[Row]) -> list[Row]:
 
     def settle(row: Row) -> Row:
         other = second.get((row.cell, row.metric))
-        if row.verdict not in FAILING or other is None or other.verdict == row.verdict:
+        if row.verdict not in FAILING or other is None or other.verdict in FAILING:
             return row
         return dataclasses.replace(row, verdict="ambiguous", note=f"{row.verdict} at first, then {other.verdict}")
 
@@ -90,17 +90,18 @@ def record_pairs(trees: Trees, cells: Cells, out: Path, pairs: int, exact: bool)
     """
     for side in SIDES:
         (out / side).mkdir(parents=True, exist_ok=True)
+    beside = places(cells.head.values())
     for index in range(pairs):
         running: list[Recorder] = []
         order = SIDES if index % 2 == 0 else SIDES[::-1]
         try:
-            for side, place in zip(order, places(cells.head.values()), strict=True):
+            for side, place in zip(order, beside, strict=True):
                 tree, file = getattr(trees, side), (out / side / f"{index:03}.json").resolve()
                 wanted = getattr(cells, side).values()
                 running.append(start(tree, file, wanted, place or processors(), exact=exact and not index))
                 if not place:
-                    running.pop().finish()
-            for recorder in running:
+                    running[-1].finish()
+            for recorder in running if all(beside) else ():
                 recorder.finish()
         finally:
             for recorder in running:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import get_args
 from xml.etree import ElementTree
 
+from rich.markup import escape
 from rich.table import Table
 
 from bench.gate.compare import FAILING, Row, Verdict, failing
@@ -34,7 +35,7 @@ def notable(rows: list[Row]) -> list[Row]:
 def to_terminal(rows: list[Row]) -> Table:
     table = Table(*HEADERS, box=None, padding=(0, 2, 0, 0), header_style="bold")
     for row in notable(rows):
-        table.add_row(*_texts(row), style=STYLES.get(row.verdict))
+        table.add_row(*map(escape, _texts(row)), style=STYLES.get(row.verdict))
     return table
 
 

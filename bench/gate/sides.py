@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.cell import Cell, distinguish
+from bench.cell import Cell
 from bench.errors import UserError
 from bench.gate.recording import ExactFigure, Recording, read_recording
 from bench.run.store import Record, Store, StoredMeasurement, read_all
@@ -41,11 +41,6 @@ class Side:
     machine: tuple[str, ...]
     torch: str
     data: dict[str, Any]
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What tells each cell from the others, by id."""
-        return distinguish(self.cells)
 
     def renamed(self, ids: Mapping[str, str]) -> Side:
         """The same side with other ids for some cells."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.report.frame import load_frame, write_frame
-from bench.report.plots import NothingToDraw, draw, save
+from bench.report.plots import ArraysMissing, NothingToDraw, draw, save
 from bench.report.tables import differences_to_markdown, summarise, to_csv, to_latex, to_markdown
 from bench.run.store import Store, write_atomically
 
@@ -54,21 +54,26 @@ def _write_or_remove(path: Path, text: str) -> None:
 def write_plots(root: Path) -> list[str]:
     """Draw figures/NAME.png for each figure of the grid; a line on each is returned.
 
-    A figure of which the run holds nothing yet is left out, and its line says why. Raises UserError for a folder that
-    is no results folder or cannot be written.
+    A figure of which the run holds nothing yet is left out, and its line says why. One of which only the arrays are
+    missing, as in a copy without them, stays as it was drawn before. Raises UserError for a folder that is no results
+    folder or cannot be written.
     """
     frame, store = load_frame(root), Store(root)
     folder = root / "figures"
     lines = []
     for spec in store.read_grid().figures:
         path = folder / f"{spec.name}.png"
-        path.unlink(missing_ok=True)
         try:
             figure = draw(spec, frame, store)
             folder.mkdir(exist_ok=True)
             save(figure, path)
             lines.append(f"drew {path}")
+        except ArraysMissing as error:
+            lines.append(
+                f"left {path} as it is: {error}" if path.exists() else f"left out figure {spec.name!r}: {error}"
+            )
         except NothingToDraw as error:
+            path.unlink(missing_ok=True)  # an old picture would not be of this run
             lines.append(f"left out figure {spec.name!r}: {error}")
         except OSError as error:
             raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
@@ -86,12 +91,19 @@ def write_index(folder: Path) -> Path:
         raise UserError(f"{folder} holds no results folder; `upbench run GRID --out {folder / 'NAME'}` makes one")
     pages = [f"## {Store(root).read_grid().title}\n\n{_body(root, f'{root.name}/')}" for root in roots]
     path = folder / "README.md"
-    write_atomically(path, "\n".join([INDEX_HEAD, *pages]))
+    _write(path, "\n".join([INDEX_HEAD, *pages]))
     return path
 
 
 def _write_page(root: Path) -> None:
-    write_atomically(root / "README.md", f"# {Store(root).read_grid().title}\n\n{_body(root)}")
+    _write(root / "README.md", f"# {Store(root).read_grid().title}\n\n{_body(root)}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _body(root: Path, prefix: str = "") -> str:

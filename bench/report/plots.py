@@ -30,6 +30,10 @@ class NothingToDraw(Exception):
     """The run does not hold what a figure shows."""
 
 
+class ArraysMissing(NothingToDraw):
+    """Its cells ended, but the arrays they left are not beside them, as in a copy without them."""
+
+
 def draw(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     """Raises NothingToDraw if the run holds nothing of what the figure shows."""
     with figure_style():
@@ -164,7 +168,7 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     }
     found = {layer: archives for layer, archives in found.items() if archives}
     if not found:
-        raise NothingToDraw(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
+        raise ArraysMissing(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
     figure = new_figure(9.0, 4.4)
     panels = figure.subplots(1, 2, sharey=True)
     cuts = {"along rows and columns": _axis_cut, "along the diagonal": _diagonal_cut}
@@ -353,7 +357,7 @@ def _arrays(spec: FigureSpec, frame: pd.DataFrame, store: Store, key: str) -> Ar
         for archive in _archives(part[part["layer"] == layer], store)[:1]:
             found[layer] = dict(archive)
     if not any(key in archive for archive in found.values()):
-        raise NothingToDraw(f"figure {spec.name!r}: experiment {spec.experiment!r} stored no {key!r}")
+        raise ArraysMissing(f"figure {spec.name!r}: experiment {spec.experiment!r} stored no {key!r}")
     return found
 
 

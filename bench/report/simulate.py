@@ -182,12 +182,19 @@ def power(procedure: str, rows: int, seeds: int, effect: float, trials: int, rng
     return float(np.mean([PROCEDURES[procedure](block)[0, 1:].mean() for block in blocks]))
 
 
-def power_where_detectable(rows: int, seeds: int, trials: int, rng: Rng) -> tuple[float, float]:
-    """The mean over runs of what `detectable` says, in standard deviations of a difference; the power there."""
-    blocks = (draw_block(seeds, np.zeros(rows), np.ones(rows), rng) for _ in range(trials))
-    said = [detectable(block) / np.sqrt(2) for block in blocks]
-    effect = float(np.sqrt(np.mean(np.square(said))))
-    return effect, power("this suite", rows, seeds, effect, trials, rng)
+def power_where_detectable(rows: int, seeds: int, columns: int, trials: int, rng: Rng) -> tuple[float, float]:
+    """The mean over runs of what `detectable` says, in standard deviations of a difference; the power there.
+
+    The first of the grid's columns has one better layer, the others none.
+    """
+    said = [detectable(draw_block(seeds, np.zeros(rows), np.ones(rows), rng), columns) for _ in range(trials)]
+    effect = float(np.sqrt(np.mean(np.square(said)) / 2))
+    found = []
+    for _ in range(trials):
+        means = [np.where(np.arange(rows) == 0, effect * np.sqrt(2), 0.0), *[np.zeros(rows)] * (columns - 1)]
+        grid = [draw_block(seeds, each, np.ones(rows), rng) for each in means]
+        found.append((compare(grid)[0][0, 1:] < 1 - LEVEL).mean())
+    return effect, float(np.mean(found))
 
 
 # ---- whole grids ----
@@ -267,10 +274,18 @@ def power_table(trials: int, rng: Rng) -> str:
         for effect in (1.0, 2.0, 4.0)
         for procedure in PROCEDURES
     ]
-    found = [power_where_detectable(*size, trials, rng) for size in SIZES]
-    lines.append(["`detectable`, in s", *(f"{effect:.2f}" for effect, _ in found)])
-    lines.append(["power at `detectable`", *(_percent(share) for _, share in found)])
     return _table(["one layer is better by, layers x seeds", *SIZE_HEAD], lines)
+
+
+def detectable_table(trials: int, rng: Rng) -> str:
+    sizes, counts = [(2, 5), (2, 10), (4, 3), (4, 5), (4, 10), (9, 5), (9, 10), (12, 5)], (1, 8, 20)
+    lines: list[list[object]] = []
+    for columns in counts:
+        found = [power_where_detectable(*size, columns, trials, rng) for size in sizes]
+        grid = f"{columns} column{'s' if columns > 1 else ''}"
+        lines.append([f"{grid}: `detectable`, in s", *(f"{effect:.2f}" for effect, _ in found)])
+        lines.append([f"{grid}: power there, in %", *(_percent(share) for _, share in found)])
+    return _table(["layers x seeds", *(f"{rows} x {seeds}" for rows, seeds in sizes)], lines)
 
 
 def grid_table(trials: int, rng: Rng) -> str:
@@ -296,6 +311,7 @@ def main() -> None:
     print(interval_table(trials, rng))
     print(false_table(trials, rng))
     print(power_table(trials // 2, rng))
+    print(detectable_table(trials // 2, rng))
     print(grid_table(trials, rng))
 
 

@@ -12,14 +12,15 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.layers import REFERENCE
+from bench.report.frame import to_frame
 from bench.report.statistics import LEVEL, Estimate, Floats, compare, detectable, estimate, estimate_difference
-from bench.run.grid import TableSpec
+from bench.run.grid import Grid, TableSpec
 
 # settings that make replicates, not rows
 REPLICATES = {"seed"}
 NOT_SETTINGS = {
     "experiment", "cell", "outcome", "reason", "duration", "metric", "value", "unit", "better", "varies",
-    "tuned",
+    "tuned", "splits",
 }  # fmt: skip
 
 
@@ -44,7 +45,8 @@ class Entry:
 class Column:
     """name: "experiment.metric"; better: "lower" or "higher"; varies: "never", "seed" or "machine".
 
-    log: rows are compared by the logarithm, so that differences are ratios: the noise of times is a factor.
+    log: rows are compared by the logarithm, so that differences are ratios: the noise of times is a factor. compared:
+    whether at all: seconds are not, as they hold within one process only; their ratios are.
     """
 
     name: str
@@ -53,29 +55,37 @@ class Column:
     varies: str
     log: bool
 
+    @property
+    def compared(self) -> bool:
+        return self.varies != "machine" or self.unit != "s"
+
 
 @dataclass(frozen=True)
 class Summary:
     """A table before it is text: entries by row label, then column name.
 
-    chosen: by experiment, the settings that trials have chosen for its rows, in words.
+    chosen: by experiment, the settings that trials have chosen for its rows, in words. reference: the layer to which
+    `Entry.difference` is, with the options that tell it from others of its name.
     """
 
     spec: TableSpec
     columns: tuple[Column, ...]
     entries: dict[str, dict[str, Entry]]
     chosen: dict[str, str]
+    reference: str = REFERENCE
 
 
 @dataclass(frozen=True)
 class _Block:
     """One column over rows that differ in nothing but the layer. figures: (seeds, rows), NaN where one was lost.
 
-    cells: what the figures are from; the same column of the same cells in two tables is one comparison.
+    layers: with the options that tell them apart. reference: the row of the first transposed convolution. cells: what
+    the figures are from; the same column of the same cells in two tables is one comparison.
     """
 
     column: Column
     rows: tuple[str, ...]
+    layers: tuple[str, ...]
     lost: tuple[int, ...]
     figures: Floats
     reference: int | None
@@ -89,12 +99,13 @@ class _Block:
 def summarise(frame: pd.DataFrame, specs: Sequence[TableSpec]) -> list[Summary]:
     """The tables of a grid; their comparisons are corrected together, see `bench.report.statistics.compare`.
 
-    Raises UserError if a row would average over a setting that is neither a row nor a replicate.
+    Raises UserError if rows that are compared differ in more than the layer, or were measured on different data.
     """
     read = [[_blocks(frame, spec, name) for name in spec.columns] for spec in specs]
     noisy = {
         (block.column.name, block.cells): block
-        for table in read for blocks in table for block in blocks if block.column.varies != "never"
+        for table in read for blocks in table for block in blocks
+        if block.column.varies != "never" and block.column.compared
     }  # fmt: skip
     adjusted = dict(zip(noisy, compare([block.scaled for block in noisy.values()]), strict=True))
     summaries = []
@@ -102,10 +113,22 @@ def summarise(frame: pd.DataFrame, specs: Sequence[TableSpec]) -> list[Summary]:
         entries: dict[str, dict[str, Entry]] = {label: {} for label in _labels(frame, spec)}
         for block in (block for blocks in table for block in blocks):
             known = adjusted.get((block.column.name, block.cells))
-            for row, entry in _entries(block, _exact_p(block.figures) if known is None else known).items():
+            p_values = _exact_p(block.figures) if known is None else known
+            for row, entry in _entries(block, p_values, len(noisy)).items():
                 entries[row][block.column.name] = entry
-        summaries.append(Summary(spec, tuple(blocks[0].column for blocks in table), entries, _choices(frame, spec)))
+        columns = tuple(blocks[0].column for blocks in table)
+        summaries.append(Summary(spec, columns, entries, _choices(frame, spec), _reference(table)))
     return summaries
+
+
+def check_tables(grid: Grid) -> None:
+    """Raises what `summarise` would raise of a grid's tables once its cells have run."""
+    summarise(to_frame(grid, {}), grid.tables)
+
+
+def _reference(table: Sequence[Sequence[_Block]]) -> str:
+    found = [block.layers[block.reference] for blocks in table for block in blocks if block.reference is not None]
+    return " or ".join(dict.fromkeys(found)) or REFERENCE
 
 
 def _choices(frame: pd.DataFrame, spec: TableSpec) -> dict[str, str]:
@@ -119,7 +142,6 @@ def _blocks(frame: pd.DataFrame, spec: TableSpec, name: str) -> list[_Block]:
     experiment, metric = name.split(".", 1)
     part = frame[frame["experiment"] == experiment]
     part = part.assign(row=_row_labels(part, spec.rows))
-    _refuse_mixtures(part, spec, name)
     measured = part[part["metric"] == metric]
     unit, better, varies = (
         tuple(measured[["unit", "better", "varies"]].iloc[0]) if len(measured) else ("", "lower", "seed")
@@ -127,7 +149,10 @@ def _blocks(frame: pd.DataFrame, spec: TableSpec, name: str) -> list[_Block]:
     column = Column(name, unit, better, varies, log=varies == "machine" and bool((measured["value"] > 0).all()))
     others = [key for key in spec.rows if key != "layer" and key in part]
     alike = part[others].astype(str).agg(" ".join, axis=1) if others else lambda _: ""
-    return [_block(column, group, group[group["metric"] == metric]) for _, group in part.groupby(alike, sort=False)]
+    groups = [group for _, group in part.groupby(alike, sort=False)]
+    for group in groups:
+        _refuse_mixtures(group, spec, name)
+    return [_block(column, group, group[group["metric"] == metric]) for group in groups]
 
 
 def _block(column: Column, group: pd.DataFrame, measured: pd.DataFrame) -> _Block:
@@ -135,13 +160,15 @@ def _block(column: Column, group: pd.DataFrame, measured: pd.DataFrame) -> _Bloc
     rows = list(dict.fromkeys(group["row"]))
     figures = measured.pivot_table(values="value", index="seed", columns="row").reindex(columns=rows)
     lost = group.groupby("row")["seed"].nunique()[rows] - figures.count()
-    layers = group.drop_duplicates("row")["layer"].str.split().str[0].tolist()
+    layers = tuple(group.drop_duplicates("row")["layer"])
+    references = [index for index, layer in enumerate(layers) if layer.split()[0] == REFERENCE]
     return _Block(
         column,
         tuple(rows),
+        layers,
         tuple(map(int, lost)),
         figures.to_numpy(dtype=float),
-        layers.index(REFERENCE) if REFERENCE in layers else None,
+        references[0] if references and column.compared else None,
         frozenset(group["cell"]),
     )
 
@@ -156,14 +183,15 @@ def _means(values: Floats) -> Floats:
     return np.array([estimate(column[np.isfinite(column)]).mean for column in values.T])
 
 
-def _entries(block: _Block, p_values: Floats) -> dict[str, Entry]:
-    """p_values: adjusted, (rows, rows)."""
+def _entries(block: _Block, p_values: Floats, columns: int) -> dict[str, Entry]:
+    """p_values: adjusted, (rows, rows). columns: those that were corrected together."""
     means, scaled = _means(block.figures), block.scaled
     ended = np.isfinite(means)
     best = None
-    if ended.any():
+    if ended.any() and block.column.compared:
         best = int((np.nanargmin if block.column.better == "lower" else np.nanargmax)(means))
-    least = math.nan if block.column.varies == "never" else detectable(scaled)
+    compared = block.column.varies != "never" and block.column.compared
+    least = detectable(scaled, columns) if compared else math.nan
     entries = {}
     for index, row in enumerate(block.rows):
         found = estimate(block.figures[np.isfinite(block.figures[:, index]), index])
@@ -209,13 +237,21 @@ def _row_labels(part: pd.DataFrame, rows: list[str]) -> pd.Series:
     return first
 
 
-def _refuse_mixtures(part: pd.DataFrame, spec: TableSpec, column: str) -> None:
-    for _, group in part.groupby("row", sort=False):
-        for key in group.columns.difference([*NOT_SETTINGS, *REPLICATES, "row"]):
-            if group[key].astype(str).nunique() > 1:
-                raise UserError(
-                    f"table {spec.name!r}: column {column!r} would average over {key!r}; add it to the table's rows"
-                )
+def _refuse_mixtures(group: pd.DataFrame, spec: TableSpec, column: str) -> None:
+    """group: rows that are compared with each other."""
+    free = {*NOT_SETTINGS, *REPLICATES, "row", *tuned_keys(group)}
+    for key in group.columns.difference([*free]):
+        if key.partition(".")[0] == "layer" and "layer" in spec.rows:
+            continue
+        if group[key].astype(str).nunique() > 1:
+            raise UserError(
+                f"table {spec.name!r}: column {column!r} would compare and average cells that differ in {key!r}; "
+                "add it to the table's rows"
+            )
+    if len(set(group["splits"]) - {""}) > 1:
+        raise UserError(
+            f"table {spec.name!r}: the cells of column {column!r} saw different data; run them anew in another folder"
+        )
 
 
 # ---- figures as text ----
@@ -326,6 +362,8 @@ def note(summary: Summary) -> str:
     )
     if any(math.isfinite(least_difference(summary, column)) for column in summary.columns):
         text += " Last line: the true difference between two layers that 4 of 5 such runs would find; × is a ratio."
+    if not all(column.compared for column in summary.columns):
+        text += " Seconds are not compared, as they hold within one process only; their ratios are."
     for experiment, chosen in summary.chosen.items():
         text += f" {experiment}, each row at its own best of a sweep at other seeds: {chosen}."
     return text
@@ -365,7 +403,7 @@ def differences_to_markdown(summary: Summary) -> str:
         if any(texts):
             lines.append(f"| {' | '.join([label, *texts])} |")
     return (
-        f"#### {summary.spec.title}: differences to {REFERENCE}\n\n{_markdown_head(summary, headers)}"
+        f"#### {summary.spec.title}: differences to {summary.reference}\n\n{_markdown_head(summary, headers)}"
         + "\n".join(lines)
         + f"\n\nMean paired difference ± half-width of its 95 % t interval, of times the ratio and its interval. "
         f"better, worse: {CORRECTED}; ≈: not told apart. The intervals are not corrected.\n"

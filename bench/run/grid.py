@@ -55,13 +55,23 @@ class ExperimentSpec(_Strict):
     include: list[Settings] = []
 
 
+Some = Annotated[list[str], Field(min_length=1)]
+
+
 class TableSpec(_Strict):
     """rows: settings whose values name the rows. columns: "experiment.metric"."""
 
     name: Name
     title: str
-    rows: list[str] = ["layer"]
-    columns: list[str]
+    rows: Some = ["layer"]
+    columns: Some
+
+
+# what a figure of each kind has to name
+NEEDS = {
+    "tradeoff": ("x", "y"), "lines": ("y",), "sweep": ("x", "y"),
+    "masks": ("experiment",), "images": ("experiment",), "spectra": ("experiment",), "curves": ("experiment",),
+}  # fmt: skip
 
 
 class FigureSpec(_Strict):
@@ -79,7 +89,7 @@ class GridSpec(_Strict):
     """keep_seeds: seeds whose predictions and samples are kept whole, see `bench.run.kept`."""
 
     title: str
-    timeout: float = 1800.0
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1800.0
     keep_seeds: list[int] = []
     settings: Settings = {}
     axes: dict[str, list[Any]] = {}
@@ -204,7 +214,9 @@ def load_grid(path: Path, *, device: str | None = None) -> Grid:
         raise _explain(error, document, path) from None
     overrides = {} if device is None else {"device": device}
     experiments = [each for experiment in spec.experiments for each in _expand(spec, experiment, overrides, path)]
-    _check_names(experiments, path)
+    _check_names("experiments", [experiment.name for experiment in experiments], path)
+    _check_names("tables", [table.name for table in spec.tables], path)
+    _check_names("figures", [figure.name for figure in spec.figures], path)
     grid = Grid(
         spec.title,
         spec.timeout,
@@ -234,11 +246,15 @@ def _expand(grid: GridSpec, experiment: ExperimentSpec, overrides: Settings, pat
         if key in axes or key == "seed" or key.partition(".")[0] == "layer":
             raise UserError(f"{where}: {key!r} cannot be tuned: it is the seed, of the layer, or an axis already")
     left_out = [_cell_pattern(pattern, where) for pattern in experiment.exclude]
+    idle = list(left_out)
     open_cells = []
     for chosen, asked in [(c, False) for c in _product(axes)] + [(extra, True) for extra in experiment.include]:
         cells = [_cell(base | chosen | values | overrides, where) for values in _product(tried)]
+        idle = [pattern for pattern in idle if not any(_matches(cell, pattern) for cell in cells)]
         cells = [cell for cell in cells if asked or not any(_matches(cell, pattern) for pattern in left_out)]
         open_cells += [tuple(cells)] if cells else []
+    if idle:
+        raise UserError(f"{where}: exclude {idle[0]} matches no cell; it compares whole values as the axes have them")
     if not open_cells:
         raise UserError(f"{where} has no cells")
     # the check builds the network, seeds share it
@@ -279,11 +295,11 @@ def _check_tune(tune: TuneSpec, open_cells: list[tuple[Cell, ...]], where: str) 
         raise unknown("metric", tune.metric, measures, where)
 
 
-def _check_names(experiments: list[Experiment], path: Path) -> None:
-    names = [experiment.name for experiment in experiments]
+def _check_names(kind: str, names: list[str], path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"{path}: two experiments are named {name!r}; NAME-tune is that of the trials of NAME")
+            hint = "; NAME-tune is that of the trials of NAME" if kind == "experiments" else ""
+            raise UserError(f"{path}: two {kind} are named {name!r}{hint}")
 
 
 def _cell(settings: Settings, where: str) -> Cell:
@@ -301,6 +317,8 @@ def _cell(settings: Settings, where: str) -> Cell:
                 raise UserError(f"{where}: setting {component!r} is missing")
             values[component] = None
             continue
+        if not isinstance(given, str | dict):
+            raise UserError(f"{where}: {component} = {given!r} must be a name, or a table with a name and options")
         table = {"name": given} if isinstance(given, str) else dict(given)
         options = {key: value for key, value in table.items() if key != "name"}
         prefix = f"{component}."
@@ -366,6 +384,11 @@ def _check_reports(grid: Grid, path: Path) -> None:
                 raise unknown("row", row, SETTINGS, f"{path}: table {table.name!r}")
     for figure in grid.figures:
         where = f"{path}: figure {figure.name!r}"
+        for key in NEEDS[figure.kind]:
+            if not getattr(figure, key):
+                raise UserError(
+                    f"{where}: kind {figure.kind!r} needs {' and '.join(NEEDS[figure.kind])}; {key} is missing"
+                )
         if figure.kind == "sweep" and figure.x.partition(".")[0] not in SETTINGS:
             raise unknown("setting", figure.x, SETTINGS, where)
         for axis in filter(None, (figure.y, "" if figure.kind == "sweep" else figure.x)):

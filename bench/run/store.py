@@ -120,7 +120,11 @@ class Store:
             place = ".".join(map(str, first["loc"]))
             what = f"{place}: {first['msg']}" if place else first["msg"]
             raise UserError(f"result file {path} is damaged ({what}); `upbench run` computes it again") from None
-        if Cell.from_json(record.cell).id != cell_id:
+        try:
+            its_id = Cell.from_json(record.cell).id
+        except (LookupError, TypeError, ValueError):
+            its_id = ""  # no cell at all
+        if its_id != cell_id:
             raise UserError(f"result file {path} holds another cell; `upbench run` computes it again")
         return record
 
@@ -143,7 +147,11 @@ class Store:
             ) from None
 
     def write_grid(self, grid: Grid) -> None:
-        write_atomically(self.root / "grid.json", json.dumps(grid.to_json(), indent=1))
+        """Raises UserError if the folder cannot be written."""
+        try:
+            write_atomically(self.root / "grid.json", json.dumps(grid.to_json(), indent=1))
+        except OSError as error:
+            raise UserError(f"results folder {self.root} cannot be written: {error.strerror or error}") from None
 
     def read_grid(self) -> Grid:
         """The grid this folder was filled from, its open cells closed where their trials have ended.
@@ -157,7 +165,9 @@ class Store:
             raise UserError(
                 f"{self.root} is not a results folder: it has no grid.json; `upbench run` makes one"
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+        except (ValueError, LookupError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); run the grid again to restore it") from None
         return resolve(grid, self.read)
 

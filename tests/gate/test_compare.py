@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from bench.cell import Spec
 from bench.gate.compare import Row, compare, failing
 from bench.gate.decide import Rule
 from bench.gate.recording import read_recording
 from bench.gate.regress import confirm
+from bench.gate.report import to_terminal
 from bench.gate.sides import read_side
 from bench.run.grid import REGISTRIES
 from tests.conftest import Command
@@ -62,7 +65,6 @@ def test_exact_figures_are_compared_exactly(tmp_path: Path, metric: str, value: 
 def test_an_option_that_base_had_not_yet_makes_no_cell_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Base's cells state no options at all; head's state all of them, at their defaults."""
     base = side(tmp_path / "base", 1.5, exact=EXACT)
-    options = REGISTRIES["layer"].complete("pixel_dcl", {})
     today = {
         layer: dataclasses.replace(
             cell,
@@ -73,10 +75,12 @@ def test_an_option_that_base_had_not_yet_makes_no_cell_missing(tmp_path: Path, m
         for layer, cell in recordings.LAYERS.items()
     }
     monkeypatch.setattr(recordings, "LAYERS", today)
-    assert options and set(verdicts(base, side(tmp_path / "head", 1.5, exact=EXACT)).values()) == {"same"}
+    assert set(verdicts(base, side(tmp_path / "head", 1.5, exact=EXACT)).values()) == {"same"}
     other = today["pixel_dcl"].layer.options | {"kernel": 5}
     today["pixel_dcl"] = dataclasses.replace(today["pixel_dcl"], layer=Spec("pixel_dcl", other))
-    assert "missing" in verdicts(base, side(tmp_path / "other", 1.5, exact=EXACT)).values()
+    found = verdicts(base, side(tmp_path / "other", 1.5, exact=EXACT))
+    parameters = {name: verdict for (name, metric), verdict in found.items() if metric == "parameters"}
+    assert sorted(parameters.values()) == ["missing", "not comparable"], "two cells by two names"
 
 
 def test_what_a_cell_raised_is_said(tmp_path: Path) -> None:
@@ -85,6 +89,24 @@ def test_what_a_cell_raised_is_said(tmp_path: Path) -> None:
     write(head / "0.json", {"transposed_conv": 1.0}, failed={lost: "RuntimeError: too small"})
     rows = compare(read_side(base), read_side(head), Rule())
     assert {row.note for row in rows if row.verdict == "missing"} == {"RuntimeError: too small"}
+
+
+def test_a_cell_that_was_lost_once_is_missing_though_it_has_figures(tmp_path: Path) -> None:
+    base, head = side(tmp_path / "base", 1.5), side(tmp_path / "head", 1.5)
+    lost = recordings.LAYERS["pixel_dcl"].id
+    write(head / "0.json", {"transposed_conv": 1.0}, failed={lost: "RuntimeError: at times"})
+    found = verdicts(base, head)
+    assert found["pixel_dcl", "outcome"] == "missing"
+    assert found["pixel_dcl", "forward_time_ratio"] == "same"
+
+
+def test_the_terminal_shows_brackets_as_they_are(tmp_path: Path) -> None:
+    rows = [Row("id", "pixel_dcl", "iou[land]", "missing", note="no [/tmp/x]")]
+    console = Console(width=120, file=io.StringIO())
+    console.print(to_terminal(rows))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "iou[land]" in shown
+    assert "no [/tmp/x]" in shown
 
 
 def test_a_vanished_cell_is_missing_and_a_new_one_is_not_held_against_the_head(tmp_path: Path) -> None:
@@ -125,11 +147,11 @@ def _edit(path: Path, change: Callable[[dict], None]) -> None:
 
 
 def test_what_is_not_repeated_is_only_ambiguous() -> None:
-    first = [Row("a", "a", "time", "regressed"), Row("b", "b", "time", "regressed"), Row("c", "c", "time", "same")]
-    again = [Row("a", "a", "time", "regressed"), Row("b", "b", "time", "same")]
+    first = [Row(name, name, "time", "regressed") for name in "abd"] + [Row("c", "c", "time", "same")]
+    again = [Row("a", "a", "time", "regressed"), Row("b", "b", "time", "same"), Row("d", "d", "time", "missing")]
     settled = confirm(first, again)
-    assert [row.verdict for row in settled] == ["regressed", "ambiguous", "same"]
-    assert failing(settled) == [first[0]]
+    assert [row.verdict for row in settled] == ["regressed", "ambiguous", "regressed", "same"]
+    assert failing(settled) == [first[0], first[2]], "what is gone the second time has not got better"
 
 
 def test_the_command_says_it_in_four_ways(upbench: Command, tmp_path: Path) -> None:

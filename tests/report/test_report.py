@@ -91,7 +91,7 @@ def test_markdown_and_latex_mark_the_best_and_state_n(finished: Path) -> None:
 
 
 def test_a_table_that_would_mix_settings_is_refused(finished: Path) -> None:
-    with pytest.raises(UserError, match="would average over 'layer'"):
+    with pytest.raises(UserError, match="would compare and average cells that differ in 'layer'"):
         summarise(load_frame(finished), [TableSpec(name="t", title="t", rows=["task"], columns=["coast.mean_iou"])])
 
 
@@ -99,7 +99,7 @@ def simulated(
     values: dict[str, list[float | None]], *, varies: str = "seed", experiment: str = "e", better: str = "lower"
 ) -> pd.DataFrame:
     """The frame of one experiment with one metric; None is a replicate that diverged."""
-    known = {"experiment": experiment, "unit": "1", "better": better, "varies": varies, "tuned": ""}
+    known = {"experiment": experiment, "unit": "1", "better": better, "varies": varies, "tuned": "", "splits": ""}
     return pd.DataFrame(
         [
             known | {"cell": f"{experiment}{layer}{seed}", "layer": layer, "seed": seed, "outcome": "diverged"}
@@ -186,6 +186,33 @@ def test_rows_are_compared_only_with_rows_that_differ_in_nothing_but_the_layer()
     (summary,) = summarise(frame, [TableSpec(name="t", title="t", rows=["layer", "model.skips"], columns=["e.m"])])
     assert sum(row["e.m"].best for row in summary.entries.values()) == 2
     assert summary.entries["transposed_conv skips=False"]["e.m"].difference is None
+
+
+def test_rows_that_differ_in_more_or_saw_other_data_are_refused() -> None:
+    frame = simulated({"transposed_conv": [2.0, 4.0, 3.1], "pixel_dcl": [1.0, 3.1, 2.0]})
+    ours = frame["layer"] == "pixel_dcl"
+    with pytest.raises(UserError, match=r"differ in 'task\.steps'"):
+        summarise(frame.assign(**{"task.steps": np.where(ours, 10, 1000)}), [TABLE])
+    with pytest.raises(UserError, match="different data"):
+        summarise(frame.assign(splits=np.where(ours, "a", "b")), [TABLE])
+    summarise(frame.assign(splits=np.where(ours, "a", "")), [TABLE])  # those that have not ended saw none yet
+    chosen = frame.assign(**{"task.learning_rate": np.where(ours, 1e-3, 2e-3)}, tuned="task.learning_rate")
+    assert summarise(chosen, [TABLE])[0].entries["pixel_dcl"]["e.m"].best
+
+
+def test_seconds_are_shown_and_not_compared() -> None:
+    rows = {"transposed_conv": [1.0, 2.0, 4.0], "pixel_dcl": [2.0, 4.1, 8.0]}
+    (summary,) = summarise(simulated(rows, varies="machine").assign(unit="s"), [TABLE])
+    assert differences_to_markdown(summary) == ""
+    text = to_markdown(summary)
+    assert not any(mark in text.split("Mean ±")[0] for mark in ("**", "≈", "detectable"))
+    assert "Seconds are not compared" in text
+
+
+def test_the_reference_is_the_first_transposed_convolution_and_is_named() -> None:
+    rows = {"transposed_conv kernel=4": [2.0, 4.0, 3.1], "transposed_conv kernel=3": [2.1, 4.0, 3.0]}
+    (summary,) = summarise(simulated(rows | {"pixel_dcl": [1.0, 3.1, 2.0]}), [TABLE])
+    assert "differences to transposed_conv kernel=4" in differences_to_markdown(summary)
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-9, 1e9))
@@ -279,6 +306,17 @@ def test_a_figure_without_data_is_left_out_and_says_why(copy: Path) -> None:
         path.unlink()
     assert write_plots(copy) == ["left out figure 'masks': experiment 'coast' has no finished cell to draw"]
     assert not (copy / "figures" / "masks.png").exists(), "an old picture would not be of this run"
+
+
+def test_a_picture_outlives_the_arrays_it_was_drawn_from(finished: Path, copy: Path) -> None:
+    """A clone of committed results has the records and the pictures, not the arrays."""
+    write_plots(finished)
+    shutil.copytree(finished / "figures", copy / "figures", dirs_exist_ok=True)
+    for path in (copy / "cells").glob("*.npz"):
+        path.unlink()
+    (line,) = write_plots(copy)
+    assert line.startswith(f"left {copy / 'figures' / 'masks.png'} as it is")
+    assert "figures/masks.png" in (copy / "README.md").read_text()
 
 
 def test_the_page_shows_all_of_it(finished: Path) -> None:

@@ -211,10 +211,10 @@ def test_equal_layers_beside_a_better_one_are_told_apart_in_at_most_5_percent() 
     assert not beyond_chance(wrong, 0.05, 1000)
 
 
-@pytest.mark.parametrize(("rows", "seeds"), [(2, 5), (4, 3), (4, 5)])
-def test_what_is_said_to_be_detectable_is_detected_four_times_in_five(rows: int, seeds: int) -> None:
-    _, found = simulate.power_where_detectable(rows, seeds, 800, np.random.default_rng(0))
-    assert 0.75 <= found <= 0.85
+@pytest.mark.parametrize(("rows", "seeds", "columns"), [(2, 5, 1), (2, 5, 8), (4, 3, 1), (4, 5, 1), (4, 5, 8)])
+def test_what_is_said_to_be_detectable_is_detected_four_times_in_five(rows: int, seeds: int, columns: int) -> None:
+    _, found = simulate.power_where_detectable(rows, seeds, columns, 800 // columns + 200, np.random.default_rng(0))
+    assert 0.74 <= found <= 0.86
 
 
 def test_more_seeds_detect_less_and_nothing_is_detected_by_one() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench.cell import Cell, flatten
 from bench.errors import UserError
+from bench.report.tables import check_tables
 from bench.run.grid import Grid, load_grid
 from bench.run.provenance import fingerprint
 from bench.run.runner import select
@@ -102,6 +103,18 @@ def test_a_grid_survives_its_own_json(tmp_path: Path) -> None:
         ('"coast.mean_iou"', '"coast.iou[land]"', r"unknown column 'coast.iou\[land\]'"),
         ("keep_seeds = [1]", "keep_seeds = [0, 2]", "unknown seed 2.*keep_seeds.*allowed: 0, 1"),
         ('kind = "masks"', 'kind = "maks"', "kind"),
+        ('kind = "masks"', 'kind = "tradeoff"', "kind 'tradeoff' needs x and y; x is missing"),
+        ('title = "Quality"', 'title = "Quality"\nrows = []', "rows"),
+        ("timeout = 120.0", "timeout = 0.0", "timeout"),
+        ("timeout = 120.0", "timeout = nan", "timeout"),
+        ('["transposed_conv", "pixel_dcl"]', "[3]", "layer = 3 must be a name"),
+        ('data = { name = "earth", size = 32 }', 'data = ["earth"]', r"data = \['earth'\] must be a name"),
+        ("[experiments.settings]", 'exclude = [{ layer = "pixle" }]\n[experiments.settings]', "'pixle'.*no cell"),
+        (
+            "[[figures]]",
+            '[[tables]]\nname = "quality"\ntitle = "b"\ncolumns = ["coast.mean_iou"]\n[[figures]]',
+            "two tables",
+        ),
         ('title = "Tiny"', "title = ", "not valid TOML"),
         ('title = "Tiny"', "", "title"),
         ('model = { name = "unet", channels = 2, depth = 2 }', 'model = "vae"', "cannot use model 'vae'"),
@@ -153,6 +166,7 @@ def test_the_committed_grids_load(path: Path) -> None:
     grid = load_grid(path)
     assert len(grid.cells) == sum(len(experiment.cells) for experiment in grid.experiments)
     assert "timeout" in tomllib.loads(path.read_text())
+    check_tables(grid)
 
 
 def test_quick_is_four_layers_two_tasks_three_seeds() -> None:

@@ -65,8 +65,22 @@ def test_a_cell_without_a_result_is_none(store: Store) -> None:
         lambda text: json.dumps({**json.loads(text), "surprise": 1}),
         lambda text: text.replace("1.5", "NaN"),
         lambda text: json.dumps({**json.loads(text), "cell": {**json.loads(text)["cell"], "seed": 7}}),
+        lambda text: json.dumps({**json.loads(text), "cell": {"seed": 7}}),
+        lambda text: json.dumps({**json.loads(text), "cell": {**json.loads(text)["cell"], "surprise": 1}}),
+        lambda text: json.dumps({**json.loads(text), "cell": {**json.loads(text)["cell"], "model": 5}}),
     ],
-    ids=["truncated", "empty", "another shape", "another format", "unknown field", "not a number", "another cell"],
+    ids=[
+        "truncated",
+        "empty",
+        "another shape",
+        "another format",
+        "unknown field",
+        "not a number",
+        "another cell",
+        "no cell",
+        "a cell with an unknown field",
+        "a cell with a wrong type",
+    ],
 )
 def test_a_damaged_record_is_refused_by_name(store: Store, damage) -> None:
     store.write(record())
