@@ -14,7 +14,8 @@ from bench.layers.base import UpsamplingLayer
 from bench.layers.phases import Phase, phases, place
 from bench.layers.pixel_dcl import PhaseSchedule
 
-REACH = 6  # pixels around the middle that are looked at: wider than any registered layer sees with its defaults
+REACH = 6  # pixels around the middle that are looked at first: wider than most layers see with their defaults
+FARTHEST = 96
 Source = Phase | Literal["input"]
 
 
@@ -46,36 +47,65 @@ def matrix(layer: UpsamplingLayer, size: Sequence[int]) -> Tensor:
 
 
 def impulse_response(layer: UpsamplingLayer) -> Tensor:
-    """Output for one bright pixel in the middle: (in_channels, out_channels, *sides), sides = factor * (2 REACH + 1).
+    """Output for one bright pixel in the middle: (in_channels, out_channels, *sides), sides = factor * (2 r + 1).
 
-    The bright pixel lies on output pixels factor * REACH to factor * (REACH + 1) - 1. The bias is taken off.
+    r = `reach(layer)`. The bright pixel lies on output pixels factor * r to factor * (r + 1) - 1. Without the bias.
     """
-    parameter = next(layer.parameters())
-    size = [2 * REACH + 1] * layer.dims
+    parameter, middle = next(layer.parameters()), reach(layer)
+    size = [2 * middle + 1] * layer.dims
     x = torch.zeros(layer.in_channels, layer.in_channels, *size, dtype=parameter.dtype, device=parameter.device)
     for channel in range(layer.in_channels):
-        x[(channel, channel, *[REACH] * layer.dims)] = 1
+        x[(channel, channel, *[middle] * layer.dims)] = 1
     with torch.no_grad():
         return layer(x) - layer(torch.zeros_like(x[:1]))
 
 
-def receptive_fields(layer: UpsamplingLayer) -> dict[Phase, ReceptiveField]:
-    """What each phase reads: the input pixels on which the gradient of one of its pixels is not zero.
+def reach(layer: UpsamplingLayer) -> int:
+    """How many pixels to each side of the middle show all that a pixel of the layer's output reads.
 
-    Measured at a random input, so that it holds for layers that are not linear as well.
+    Raises ValueError if that is more than FARTHEST.
     """
-    parameter = next(layer.parameters())
-    size = [2 * REACH + 1] * layer.dims
-    x = torch.randn(1, layer.in_channels, *size, dtype=parameter.dtype, device=parameter.device).requires_grad_()
-    y = layer(x)
+    return next(iter(receptive_masks(layer).values())).shape[0] // 2
+
+
+def receptive_fields(layer: UpsamplingLayer) -> dict[Phase, ReceptiveField]:
+    """What each phase reads, see `receptive_masks`."""
     fields = {}
-    for phase in phases(layer.dims, layer.factor):
-        pixel = y[(0, slice(None), *(layer.factor * REACH + p for p in phase))]
-        (gradient,) = torch.autograd.grad(pixel, x, torch.rand_like(pixel) + 0.5, retain_graph=True)
-        read = gradient[0].ne(0).any(0).nonzero() - REACH
+    for phase, mask in receptive_masks(layer).items():
+        read = mask.nonzero() - mask.shape[0] // 2
         first, last = (tuple(bound.values.tolist()) for bound in (read.min(0), read.max(0)))
         fields[phase] = ReceptiveField(first, last, len(read))
     return fields
+
+
+def receptive_masks(layer: UpsamplingLayer) -> dict[Phase, Tensor]:
+    """The input pixels on which the gradient of a pixel of the phase is not zero; the one it lies on is in the middle.
+
+    A boolean (2 r + 1, ...) a phase, in as many dimensions as the layer; r is so large that no phase reads the border.
+    Measured at a random input, so that it holds for layers that are not linear as well. Raises ValueError where r would
+    have to be above FARTHEST.
+    """
+    radius = REACH
+    while radius <= FARTHEST:
+        masks = _masks(layer, radius)
+        inner = (slice(1, -1),) * layer.dims
+        if all(mask.sum() == mask[inner].sum() for mask in masks.values()):
+            return masks
+        radius *= 2
+    raise ValueError(f"{type(layer).__name__} reads pixels farther away than {FARTHEST}")
+
+
+def _masks(layer: UpsamplingLayer, radius: int) -> dict[Phase, Tensor]:
+    parameter = next(layer.parameters())
+    size = [2 * radius + 1] * layer.dims
+    x = torch.randn(1, layer.in_channels, *size, dtype=parameter.dtype, device=parameter.device).requires_grad_()
+    y = layer(x)
+    masks = {}
+    for phase in phases(layer.dims, layer.factor):
+        pixel = y[(0, slice(None), *(layer.factor * radius + p for p in phase))]
+        (gradient,) = torch.autograd.grad(pixel, x, torch.rand_like(pixel) + 0.5, retain_graph=True)
+        masks[phase] = gradient[0].ne(0).any(0)
+    return masks
 
 
 def phase_gains(layer: UpsamplingLayer) -> dict[Phase, Tensor]:
@@ -84,13 +114,13 @@ def phase_gains(layer: UpsamplingLayer) -> dict[Phase, Tensor]:
     Source: Sugawara et al., Checkerboard artifacts free convolutional neural networks, APSIPA Trans. 8 (2019): the
     steady-state values of the polyphase filters' step responses. For a layer that is not linear: at that input.
     """
-    parameter = next(layer.parameters())
-    size = [2 * REACH + 1] * layer.dims
+    parameter, radius = next(layer.parameters()), reach(layer)
+    size = [2 * radius + 1] * layer.dims
     x = torch.eye(layer.in_channels, dtype=parameter.dtype, device=parameter.device)
     x = x.view(layer.in_channels, layer.in_channels, *[1] * layer.dims).expand(-1, -1, *size)
     with torch.no_grad():
         y = layer(x) - layer(torch.zeros_like(x[:1]))
-    middle = (..., *[REACH] * layer.dims)
+    middle = (..., *[radius] * layer.dims)
     return {phase: y[place(phase, layer.factor)][middle].T for phase in phases(layer.dims, layer.factor)}
 
 

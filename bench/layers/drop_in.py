@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from bench.layers import build
 from bench.layers.base import UpsamplingLayer
@@ -51,7 +52,9 @@ def swap(network: nn.Module, name: str, **options: Any) -> SwapReport:
     options: those of the layer; dims, factor and bias follow what is replaced. A module used in several places stays
     one module. The shape of every output is kept: one that is not exactly twice the input is cut, or filled with zeros,
     at its end, which is where the transposed convolution's own padding puts the difference. Device, dtype and training
-    mode are kept; weights start anew.
+    mode are kept; weights start anew. One with a parametrization or a hook, such as spectral normalisation, stays: the
+    new layer would be without it. A network that calls a transposed convolution with `output_size` cannot call what
+    stands in its place so.
     Raises UserError for an unknown layer or option, ValueError when `network` is itself a transposed convolution.
     """
     if isinstance(network, TRANSPOSED):
@@ -87,6 +90,8 @@ def replacement(module: Any, name: str, options: dict[str, Any]) -> nn.Module:
     dims = len(module.stride)
     if set(module.stride) != {2}:
         raise UnsuitableError(f"stride {tuple(module.stride)}, not 2")
+    if is_parametrized(module) or module._forward_pre_hooks or module._forward_hooks:
+        raise UnsuitableError("it has a parametrization or a hook, which would be lost")
     if module.groups != 1:
         raise UnsuitableError(f"{module.groups} groups")
     if set(module.dilation) != {1}:

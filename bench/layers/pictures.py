@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from bench.layers.analysis import REACH, dependencies, impulse_response, receptive_fields
+from bench.layers.analysis import dependencies, impulse_response, receptive_masks
 from bench.layers.base import UpsamplingLayer
 from bench.layers.phases import Phase, phases
 
@@ -58,7 +59,8 @@ def draw_impulse_response(layer: UpsamplingLayer) -> Figure:
     response = impulse_response(layer).double().square().mean((0, 1)).sqrt().cpu().numpy()
     figure = Figure(figsize=(6, 3 if layer.dims == 1 else 5), layout="constrained")
     axes = figure.add_subplot(title=f"{type(layer).__name__}: response to one input pixel")
-    start, factor = layer.factor * REACH, layer.factor
+    factor = layer.factor
+    start = (len(response) - factor) // 2
     if layer.dims == 1:
         for phase in range(factor):
             axes.bar(
@@ -76,19 +78,21 @@ def draw_impulse_response(layer: UpsamplingLayer) -> Figure:
 
 
 def draw_receptive_fields(layer: UpsamplingLayer) -> Figure:
-    """For each phase of the 1-D or 2-D layer, the box of input pixels it reads. Raises ValueError for a 3-D layer."""
+    """For each phase of the 1-D or 2-D layer, the input pixels it reads. Raises ValueError for a 3-D layer."""
     check_flat(layer)
-    fields = receptive_fields(layer)
+    masks = receptive_masks(layer)
     figure = Figure(figsize=(2.4 * layer.factor, 2.4 * layer.factor if layer.dims == 2 else 2), layout="constrained")
     figure.suptitle(f"{type(layer).__name__}: input pixels that each phase reads")
     order: list[Phase] = phases(layer.dims, layer.factor)
     for index, phase in enumerate(order):
-        field = fields[phase]
-        axes = figure.add_subplot(len(order) // layer.factor, layer.factor, index + 1, title=f"{phase}: {field.pixels}")
-        (top, left), (bottom, right) = ((0, *ends)[-2:] for ends in (field.first, field.last))
-        axes.axis((-REACH, REACH, -REACH, REACH))
-        axes.set_aspect("equal")
-        axes.fill_between([left - 0.5, right + 0.5], -top + 0.5, -bottom - 0.5, color="tab:orange", alpha=0.6)
+        mask = masks[phase].cpu().numpy().reshape(-1, len(masks[phase]))
+        axes = figure.add_subplot(
+            len(order) // layer.factor, layer.factor, index + 1, title=f"phase {phase}: {mask.sum()} pixels"
+        )
+        rows, columns = (side / 2 for side in mask.shape)
+        axes.imshow(
+            mask, cmap=ListedColormap(["white", "tab:orange"]), vmin=0, vmax=1, extent=(-columns, columns, rows, -rows)
+        )
         axes.plot(0, 0, "k+")
         axes.set(xticks=[], yticks=[])
     return figure

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -13,15 +14,18 @@ from bench.layers.pixel_dcl import IPixelDCL, PhaseSchedule
 from bench.layers.schedule import released
 from bench.layers.steps import PhaseStep, SharedStep, residue_key
 
+NAME = re.compile(r"(?:.*/)?conv(?P<number>\d+)/(?:conv/)?(?:w|weights)(?::0)?")
+
 
 def load_released(layer: UpsamplingLayer, arrays: Mapping[str, NDArray[np.floating]]) -> None:
     """Copy the arrays of a released layer into `layer`, in place.
 
     layer: a `pixel_dcl` or `ipixel_dcl` of the released schedule, 2-D or 3-D, factor 2, any odd kernel.
-    arrays: one a convolution, under the authors' names (`conv0/w`, `conv2/weights`, ...), whose alphabetical order is
-    the order of the steps; axes (row, column[, depth], in, out).
-    Raises ValueError when the layer is not one the authors released, or, naming the array, when the number of arrays
-    or a shape does not fit; the layer is then unchanged.
+    arrays: one a convolution, under the authors' names (`conv0/w`, `conv2/weights`, `conv0/conv/weights`, ...), perhaps
+    with a scope before them; the numbers, from 0 or 1 on, are the order of the steps; axes (row, column[, depth], in,
+    out).
+    Raises ValueError when the layer is not one the authors released, or, naming the array, when a name, the number of
+    arrays or a shape does not fit; the layer is then unchanged.
     """
     if not isinstance(layer, PhaseSchedule):
         raise ValueError(f"the authors released PixelDCL and IPixelDCL, not {type(layer).__name__}")
@@ -34,7 +38,10 @@ def load_released(layer: UpsamplingLayer, arrays: Mapping[str, NDArray[np.floati
     if len(arrays) != len(layer.steps):
         raise ValueError(f"{len(layer.steps)} arrays are needed, one a step; got {', '.join(sorted(arrays)) or 'none'}")
     loaded: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
-    for (name, array), step in zip(sorted(arrays.items()), layer.step_modules(), strict=True):
+    for name, step in zip(_in_order(arrays), layer.step_modules(), strict=True):
+        array = np.asarray(arrays[name])
+        if array.ndim != layer.dims + 2:
+            raise ValueError(f"array {name!r}: must have {layer.dims + 2} axes, got shape {array.shape}")
         kernel = torch.as_tensor(np.moveaxis(array, (-1, -2), (0, 1)).copy())
         if isinstance(step, SharedStep):
             loaded += _shared(name, kernel, step, layer)
@@ -43,6 +50,22 @@ def load_released(layer: UpsamplingLayer, arrays: Mapping[str, NDArray[np.floati
     with torch.no_grad():
         for parameter, value in loaded:
             parameter.copy_(value)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Names of the authors' convolutions by their number."""
+    numbers: dict[int, str] = {}
+    for name in sorted(names):
+        found = NAME.fullmatch(name)
+        if not found:
+            raise ValueError(f"array {name!r}: the authors' names are conv0/w, conv2/weights, conv0/conv/weights, ...")
+        if (number := int(found["number"])) in numbers:
+            raise ValueError(f"arrays {numbers[number]!r} and {name!r} are both of convolution {number}")
+        numbers[number] = name
+    ordered = sorted(numbers)
+    if ordered not in (list(range(len(ordered))), list(range(1, len(ordered) + 1))):
+        raise ValueError(f"arrays must be numbered from 0 or 1 without a gap, got {', '.join(sorted(names))}")
+    return [numbers[number] for number in ordered]
 
 
 def _own(

@@ -7,13 +7,13 @@ import torch
 
 from bench.layers import LAYERS, build
 from bench.layers.analysis import (
-    REACH,
     ReceptiveField,
     checkerboard_score,
     dependencies,
     impulse_response,
     matrix,
     phase_gains,
+    reach,
     receptive_fields,
 )
 from bench.layers.phases import phases
@@ -44,7 +44,7 @@ def test_an_activation_makes_a_layer_that_has_no_matrix():
 def test_impulse_response_is_the_transposed_kernel(dims):
     layer = build("transposed_conv", 2, 3, dims=dims, kernel=4)
     response = impulse_response(layer)
-    start = 2 * REACH - layer.padding
+    start = 2 * reach(layer) - layer.padding
     torch.testing.assert_close(response[(..., *[slice(start, start + 4)] * dims)], layer.weight.detach())
     assert response.ne(0).sum() == layer.weight.numel()
 
@@ -59,6 +59,23 @@ def test_receptive_fields_by_hand():
     assert fields[F4] == ReceptiveField((-3, -2), (2, 2), 30)
     kernel_3 = receptive_fields(build("transposed_conv", 4, 4, kernel=3))
     assert sorted(field.pixels for field in kernel_3.values()) == [1, 2, 2, 4]
+
+
+def test_a_layer_that_reads_far_is_shown_whole():
+    """Nine phases one after another, each a convolution of the one before, read farther than one looks at first."""
+    layer = build("pixel_dcl", 2, 2, schedule="sequential", factor=3).double()
+    fields = receptive_fields(layer)
+    far = max(max(map(abs, (*field.first, *field.last))) for field in fields.values())
+    assert 6 <= far < reach(layer)
+    response = impulse_response(layer)
+    assert not response[..., 0, :].any()
+    assert response[..., response.shape[-1] // 2, :].any()
+    x = torch.ones(1, 2, 8 * far, 8 * far).double()
+    away = layer(x)[0, :, 12 * far : 12 * far + 3, 12 * far : 12 * far + 3] - layer(torch.zeros_like(x))[0, :, :3, :3]
+    gains = phase_gains(layer)
+    torch.testing.assert_close(
+        torch.stack([away[:, p[0], p[1]] for p in gains]), torch.stack([g.sum(1) for g in gains.values()])
+    )
 
 
 def test_no_checkerboard_from_nearest_or_bilinear_resize():

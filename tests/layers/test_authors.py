@@ -65,7 +65,20 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(name):
         load_released(layer, arrays | {last: arrays[last][..., :-1]})
     with pytest.raises(ValueError, match=r"needed, one a step; got .*conv1/"):
         load_released(layer, {key: value for key, value in arrays.items() if key != last})
+    with pytest.raises(ValueError, match="array 'kernel_0': the authors' names are"):
+        load_released(layer, {f"kernel_{index}": value for index, value in enumerate(arrays.values())})
+    with pytest.raises(ValueError, match="without a gap"):
+        load_released(layer, {key.replace(last[:5], "conv9"): value for key, value in arrays.items()})
+    with pytest.raises(ValueError, match=f"array '{last}': must have .* axes"):
+        load_released(layer, arrays | {last: arrays[last][0]})
     torch.testing.assert_close(list(layer.parameters()), before)
+
+
+def test_a_scope_before_the_names_is_no_matter():
+    layer, other = layer_for("pixel_dcl"), layer_for("pixel_dcl")
+    load_released(layer, weights("pixel_dcl"))
+    load_released(other, {f"up1/{key}:0": value for key, value in weights("pixel_dcl").items()})
+    torch.testing.assert_close(list(other.parameters()), list(layer.parameters()))
 
 
 def test_a_layer_the_authors_never_released_is_refused():

@@ -90,6 +90,7 @@ def test_the_report_says_what_was_left_and_why():
             "mixed": nn.ConvTranspose2d(4, 4, 2, stride=(2, 1)),
             "grouped": nn.ConvTranspose2d(4, 4, 2, stride=2, groups=2),
             "dilated": nn.ConvTranspose2d(4, 4, 2, stride=2, dilation=2),
+            "normed": nn.utils.parametrizations.spectral_norm(nn.ConvTranspose2d(4, 4, 2, stride=2)),
             "flat": nn.ConvTranspose1d(4, 4, 2, stride=2),
             "other": nn.Conv2d(4, 4, 1),
         }
@@ -101,6 +102,7 @@ def test_the_report_says_what_was_left_and_why():
         "mixed": "stride (2, 1), not 2",
         "grouped": "2 groups",
         "dilated": "dilation (2, 2)",
+        "normed": "it has a parametrization or a hook, which would be lost",
         "flat": "dims must be 2 for Carafe, got 1",
     }
     assert "four: ConvTranspose2d(4, 4, kernel_size=(4, 4), stride=(4, 4)) left: stride (4, 4), not 2" in str(report)

@@ -18,7 +18,7 @@ def test_pictures(tmp_path, name, dims):
     assert {text.get_text() for text in graph.texts} - {""} == {"input", *(f"phase\n{phase}" for phase in seen)}
     assert sum(text.get_text() == "" for text in graph.texts) == sum(map(len, seen.values()))
     titles = [axes.get_title() for axes in draw_receptive_fields(layer).axes]
-    assert titles == [f"{phase}: {field.pixels}" for phase, field in receptive_fields(layer).items()]
+    assert titles == [f"phase {phase}: {field.pixels} pixels" for phase, field in receptive_fields(layer).items()]
     draw_impulse_response(layer).savefig(tmp_path / "response.png")
     assert (tmp_path / "response.png").stat().st_size > 5000
 
