@@ -229,8 +229,19 @@ def status(results: Results) -> None:
 
 @app.command()
 def tables(results: Results) -> None:
-    """Write the grid's tables (Markdown, LaTeX, CSV), the tidy frame (Parquet, CSV) and README.md."""
-    _write_tables(results, Console())
+    """Write the grid's tables (Markdown, LaTeX, CSV), the tidy frame (Parquet, CSV) and README.md.
+
+    Of a folder of recordings (`pytest bench/ --benchmark-json`): one table of their times, and the frame.
+    """
+    from bench.gate.frame import are_recordings, load_recordings, table_of
+    from bench.report.page import write_summaries
+
+    if are_recordings(results):
+        frame = load_recordings(results)
+        text = write_summaries(results, frame, [table_of(frame)])
+        Console().print(text, highlight=False, markup=False, soft_wrap=True)
+    else:
+        _write_tables(results, Console())
 
 
 @app.command()

@@ -40,6 +40,11 @@ def to_frame(grid: Grid, records: Mapping[str, Record | None]) -> pd.DataFrame:
         for choice in experiment.choices:
             (row,) = _rows(known | {"cell": choice.id}, choice.candidates[0], None)
             rows.append(row | {"reason": "its trials have not ended"} | dict.fromkeys(experiment.tuned))
+    return tidy(rows)
+
+
+def tidy(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The frame of such rows, whose layers are then labelled with what tells them apart."""
     frame = pd.DataFrame(rows, dtype=object)  # or gaps would turn whole numbers into fractions
     for column in ("value", "unit", "better", "varies"):
         if column not in frame:

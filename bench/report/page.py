@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from bench.errors import UserError
 from bench.report.frame import load_frame, write_frame
 from bench.report.plots import ArraysMissing, NothingToDraw, draw, save
 from bench.report.tables import differences_to_markdown, summarise, to_csv, to_latex, to_markdown
+from bench.run.grid import TableSpec
 from bench.run.store import Store, write_atomically
 
 INDEX_HEAD = """# Reference runs
@@ -23,9 +27,14 @@ def write_tables(root: Path) -> str:
     tables/NAME-differences.md is beside them where a table holds the reference layer and another.
     Raises UserError for a folder that is no results folder or cannot be written.
     """
-    frame = load_frame(root)
-    grid = Store(root).read_grid()
-    summaries = summarise(frame, grid.tables)
+    text = write_summaries(root, load_frame(root), Store(root).read_grid().tables)
+    _write_page(root)
+    return text
+
+
+def write_summaries(root: Path, frame: pd.DataFrame, specs: Sequence[TableSpec]) -> str:
+    """What `write_tables` writes but for the page, of any tidy frame. Raises UserError if `root` cannot be written."""
+    summaries = summarise(frame, specs)
     texts = [to_markdown(summary) for summary in summaries]
     try:
         write_frame(frame, root)
@@ -34,7 +43,6 @@ def write_tables(root: Path) -> str:
             for suffix, text in (("md", markdown), ("tex", to_latex(summary)), ("csv", to_csv(summary))):
                 write_atomically(root / "tables" / f"{summary.spec.name}.{suffix}", text)
             _write_or_remove(_differences(root, summary.spec.name), differences_to_markdown(summary))
-        _write_page(root)
     except OSError as error:
         raise UserError(f"results folder {root} cannot be written: {error.strerror or error}") from None
     return "\n".join(texts)

@@ -350,6 +350,7 @@ def _unit(unit: str) -> str:
     return "" if unit in ("", "1") else f" [{unit.replace('x ', '× ')}]"
 
 
+WIDE = 0.2  # half-width of an interval over its mean above which a note says so
 CORRECTED = "at the 5 % level, paired over seeds and corrected for all pairs of layers and all columns of the grid"
 
 
@@ -362,11 +363,23 @@ def note(summary: Summary) -> str:
     )
     if any(math.isfinite(least_difference(summary, column)) for column in summary.columns):
         text += " Last line: the true difference between two layers that 4 of 5 such runs would find; × is a ratio."
+    if wide := _wide(summary):
+        text += f" Spread wide, more processes would tell: {wide}."
     if not all(column.compared for column in summary.columns):
         text += " Seconds are not compared, as they hold within one process only; their ratios are."
     for experiment, chosen in summary.chosen.items():
         text += f" {experiment}, each row at its own best of a sweep at other seeds: {chosen}."
     return text
+
+
+def _wide(summary: Summary) -> str:
+    """The ratios of times whose interval is so wide that their mean says little: "train_time_ratio of carafe"."""
+    found: dict[str, list[str]] = {}
+    for label, row in summary.entries.items():
+        for column in (column for column in summary.columns if column.log and column.compared and column.name in row):
+            if row[column.name].estimate.half_width > WIDE * row[column.name].estimate.mean:
+                found.setdefault(column.name.replace(".", " "), []).append(label)
+    return "; ".join(f"{name} of {', '.join(labels)}" for name, labels in found.items())
 
 
 def to_markdown(summary: Summary) -> str:

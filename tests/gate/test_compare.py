@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -168,6 +169,21 @@ def test_the_command_says_it_in_four_ways(upbench: Command, tmp_path: Path) -> N
     assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
     assert "Regression found" in (tmp_path / "comment.md").read_text()
     assert upbench("compare", base, base).returncode == 0
+
+
+def test_recordings_become_a_frame_and_a_table(upbench: Command, tmp_path: Path) -> None:
+    folder = side(tmp_path / "recorded", 1.5, processes=4)
+    lost = recordings.LAYERS["pixel_dcl"].id
+    write(folder / "9.json", {"transposed_conv": 1.004}, failed={lost: "RuntimeError: at times"})
+    write(folder / "8.json", {"transposed_conv": 1.004, "pixel_dcl": 4.0})
+    done = upbench("tables", folder)
+    assert done.returncode == 0, done.stderr
+    assert "| pixel_dcl | 2.0 ± 1.4 |" in done.stdout
+    assert "Spread wide, more processes would tell: recorded forward_time_ratio of pixel_dcl." in done.stdout
+    frame = pd.read_csv(folder / "frame.csv")
+    assert frame.groupby("layer")["value"].count().to_dict() == {"pixel_dcl": 5, "transposed_conv": 6}
+    assert (folder / "tables" / "times-differences.md").exists()
+    assert upbench("compare", folder, folder).returncode == 0, "what was written is no recording"
 
 
 def test_bad_input_is_refused_in_one_line(upbench: Command, tmp_path: Path) -> None:
