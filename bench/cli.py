@@ -400,6 +400,7 @@ def calibrate(
 
     signal.signal(signal.SIGTERM, _interrupt)
     console, root = Console(), repository()
+    rates.rules()  # refuses now, not after hours, where another suite's rule is not installed
     study.record(root, out, comparisons=comparisons, pairs=PAIRS, slow=slow, console=console)
     exact = {name: rates.Rate(*counts) for name, counts in study.exact_found(root, out, repeats, console).items()}
     text = rates.to_markdown(out, rates.rates(out), exact)

@@ -93,14 +93,18 @@ def _pooled(side: Sequence[Recording]) -> dict[Key, list[float]]:
 
 @dataclass(frozen=True)
 class Rate:
-    """hits of trials, with the exact (Clopper-Pearson) 95 % interval of the rate."""
-
     hits: int
     trials: int
 
     def __str__(self) -> str:
+        return f"{self.hits} of {self.trials}"
+
+    def with_interval(self) -> str:
+        """And the exact (Clopper-Pearson) 95 % interval of the rate, where the trials have nothing in common."""
+        if not self.trials:
+            return str(self)
         interval = stats.binomtest(self.hits, self.trials).proportion_ci(method="exact")
-        return f"{self.hits} of {self.trials} ({100 * interval.low:.1f} to {100 * interval.high:.1f} %)"
+        return f"{self} ({100 * interval.low:.1f} to {100 * interval.high:.1f} %)"
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ def rules() -> dict[str, Decision]:
 def rates(out: Path, *, alarms: int = 200, findings: int = 100) -> list[Line]:
     """Draw whole comparisons from the recorded pairs, without putting back within one. Seeds are 0, 1, 2, ...
 
+    Two of them share pairs, so the rates are those of these recordings, and no interval belongs to them.
     Raises UserError if fewer pairs are recorded than two whole measurements take.
     """
     pools = {variant.name: pool(out, variant) for variant in (SAME, *SLOWER)}
@@ -170,10 +175,10 @@ def to_markdown(out: Path, lines: Sequence[Line], exact: dict[str, Rate]) -> str
     rows = [[line.rule, str(line.false_alarms), *map(str, line.found)] for line in lines]
     text = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
     recorded = ", ".join(f"{len(pool(out, variant))} of `{variant.name}`" for variant in (SAME, *SLOWER))
-    found = "; ".join(f"{name}: {rate}" for name, rate in exact.items())
+    found = "; ".join(f"{name}: {rate.with_interval()}" for name, rate in exact.items())
     return (
-        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded}). Whole comparisons of the same "
-        f"code, run for real, that raised an alarm: {whole(out)}. Found among exact figures: {found or 'not run'}.\n"
+        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded}). Whole comparisons of the same code, run for "
+        f"real, that raised an alarm: {whole(out).with_interval()}. Found among exact figures: {found or 'not run'}.\n"
     )
 
 
