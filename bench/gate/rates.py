@@ -175,10 +175,10 @@ def to_markdown(out: Path, lines: Sequence[Line], exact: dict[str, Rate]) -> str
     rows = [[line.rule, str(line.false_alarms), *map(str, line.found)] for line in lines]
     text = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
     recorded = ", ".join(f"{len(pool(out, variant))} of `{variant.name}`" for variant in (SAME, *SLOWER))
-    found = "; ".join(f"{name}: {rate.with_interval()}" for name, rate in exact.items())
+    found = "; ".join(f"{name}: {rate.with_interval()}" for name, rate in exact.items()) or "not run"
     return (
-        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded}). Whole comparisons of the same code, run for "
-        f"real, that raised an alarm: {whole(out).with_interval()}. Found among exact figures: {found or 'not run'}.\n"
+        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded}). Whole comparisons of the same "
+        f"code, run for real, that raised an alarm: {whole(out).with_interval()}. Found among exact figures: {found}.\n"
     )
 
 
