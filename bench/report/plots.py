@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
+from bench.metrics.spectrum import azimuthal_average
 from bench.report.statistics import estimate
 from bench.report.style import CLASSES, REAL, VOID_COLOUR, colour, face, figure_style, legend, line, marker, new_figure
 from bench.report.tables import NOT_SETTINGS, REPLICATES, scale, tuned_keys
@@ -160,7 +161,7 @@ def images(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
 
 
 def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
-    """Power of generated images relative to real ones along the axes and the diagonal; a checkerboard is a spike."""
+    """Power of generated images relative to real ones; along the axes and the diagonal a checkerboard is a spike."""
     part = _experiment(frame, spec.experiment)
     found = {
         layer: [dict(archive) for archive in _archives(part[part["layer"] == layer], store)]
@@ -169,9 +170,9 @@ def spectra(spec: FigureSpec, frame: pd.DataFrame, store: Store) -> Figure:
     found = {layer: archives for layer, archives in found.items() if archives}
     if not found:
         raise ArraysMissing(f"figure {spec.name!r}: experiment {spec.experiment!r} has no stored spectra")
-    figure = new_figure(9.0, 4.4)
-    panels = figure.subplots(1, 2, sharey=True)
-    cuts = {"along rows and columns": _axis_cut, "along the diagonal": _diagonal_cut}
+    figure = new_figure(12.0, 4.4)
+    panels = figure.subplots(1, 3, sharey=True)
+    cuts = {"along rows and columns": _axis_cut, "along the diagonal": _diagonal_cut, "all directions": _ring_cut}
     for axes, (title, cut) in zip(panels, cuts.items(), strict=True):
         for layer, archives in found.items():
             curves = np.array([10 * np.log10(cut(a["spectrum"]) / cut(a["spectrum_real"])) for a in archives])
@@ -370,6 +371,11 @@ def _axis_cut(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
 def _diagonal_cut(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
     half = min(spectrum.shape) // 2
     return np.diagonal(spectrum)[: half + 1]
+
+
+def _ring_cut(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean power of each ring; those beyond pi hold corners only."""
+    return azimuthal_average(spectrum)[: min(spectrum.shape) // 2 + 1]
 
 
 def _rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
