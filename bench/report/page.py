@@ -10,6 +10,9 @@ import pandas as pd
 from bench.errors import UserError
 from bench.report.frame import load_frame, write_frame
 from bench.report.plots import ArraysMissing, NothingToDraw, draw, save
+from bench.report.published import FILE as PUBLISHED
+from bench.report.published import read_published
+from bench.report.published import to_markdown as published_to_markdown
 from bench.report.tables import differences_to_markdown, summarise, to_csv, to_latex, to_markdown
 from bench.run.grid import TableSpec
 from bench.run.store import Store, write_atomically
@@ -92,12 +95,15 @@ def write_plots(root: Path) -> list[str]:
 def write_index(folder: Path) -> Path:
     """Write folder/README.md, which shows every results folder directly below; its path is returned.
 
-    Raises UserError if there is none.
+    After them come the figures of folder/published.toml, if there is one. Raises UserError if there is no results
+    folder, or that file is damaged.
     """
     roots = sorted(path.parent for path in folder.glob("*/grid.json"))
     if not roots:
         raise UserError(f"{folder} holds no results folder; `upbench run GRID --out {folder / 'NAME'}` makes one")
     pages = [f"## {Store(root).read_grid().title}\n\n{_body(root, f'{root.name}/')}" for root in roots]
+    if (published := folder / PUBLISHED).exists():
+        pages.append(published_to_markdown(read_published(published)))
     path = folder / "README.md"
     _write(path, "\n".join([INDEX_HEAD, *pages]))
     return path
