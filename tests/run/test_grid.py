@@ -164,7 +164,7 @@ def test_keeping_is_no_part_of_a_cells_identity(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "ablations").glob("*.toml")), ids=lambda path: path.stem)
 def test_the_committed_grids_load(path: Path) -> None:
     grid = load_grid(path)
-    assert len(grid.cells) == sum(len(experiment.cells) for experiment in grid.experiments)
+    assert 0 < len(grid.cells) <= sum(len(experiment.cells) for experiment in grid.experiments)
     assert "timeout" in tomllib.loads(path.read_text())
     check_tables(grid)
 
