@@ -44,7 +44,7 @@ class Variant:
 
 
 def slower(factor: float) -> str:
-    """Code after which the layer's forward pass takes `factor` times its processor time."""
+    """Code after which the layer spins until its forward pass has taken `factor` times its processor time."""
     return f"""
 
 from time import process_time as _now  # as the gate measures it: other processes must not add to the defect
@@ -100,7 +100,9 @@ _one_more.__annotations__ = _init.__annotations__
 """
 
 SAME = Variant("same", SOURCE)
-SLOWER = (Variant("slower 1.15", SOURCE, slower(1.15)), Variant("slower 1.5", SOURCE, slower(1.5)))
+# while it spins, caches and vector units cool, and the pass itself takes longer: less is put in than is found, so that
+# what is found is what the name says; the table gives it as measured
+SLOWER = (Variant("slower 1.15", SOURCE, slower(1.12)), Variant("slower 1.5", SOURCE, slower(1.36)))
 EXACT = (
     Variant("1 KiB more memory", SOURCE, LARGER),
     Variant("one parameter more", SOURCE, ONE_MORE),
