@@ -163,11 +163,11 @@ def _draw(pairs: Sequence[Pair], seed: int) -> Draw:
 
 
 def measured(pairs: Sequence[Pair]) -> float:
-    """How many times slower the defect has made the layer's forward pass: `weigh` over all pairs."""
+    """How many times slower the defect has made the layer's forward pass, by the medians of all processes."""
     cells = pairs[0][0].recorded.cells
     key = next(key for key in pairs[0][0].ratios() if key[1] == "forward" and cells[key[0]]["layer"]["name"] == LAYER)
-    base, head = ([pair[side].ratios()[key] for pair in pairs] for side in (0, 1))
-    return weigh(base, head, Rule()).ratio
+    base, head = (np.median([pair[side].ratios()[key] for pair in pairs]) for side in (0, 1))
+    return float(head / base)
 
 
 def whole(out: Path) -> Rate:
@@ -183,11 +183,12 @@ def to_markdown(out: Path, lines: Sequence[Line], exact: dict[str, Rate]) -> str
     rows = [[line.rule, str(line.false_alarms), *map(str, line.found)] for line in lines]
     text = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
     pools = {variant.name: pool(out, variant) for variant in (SAME, *SLOWER)}
-    recorded = ", ".join(f"{len(pairs)} of `{name}`, {measured(pairs):.3f} times" for name, pairs in pools.items())
+    recorded = ", ".join(f"{len(pairs)} of `{name}`, {measured(pairs):.3f}" for name, pairs in pools.items())
     found = "; ".join(f"{name}: {rate.with_interval()}" for name, rate in exact.items()) or "not run"
     return (
-        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded} as slow by all of them). Whole "
-        f"comparisons of the same code, run for real, that raised an alarm: {whole(out).with_interval()}. Found among exact figures: {found}.\n"
+        f"{text}\n\nDrawn from recorded pairs of fresh processes ({recorded} times as slow as its base). Whole "
+        f"comparisons of the same code, run for real, that raised an alarm: {whole(out).with_interval()}. Found among "
+        f"exact figures: {found}.\n"
     )
 
 
