@@ -18,7 +18,7 @@ from bench.cell import Spec
 from bench.gate.compare import Row, compare, failing
 from bench.gate.decide import Rule
 from bench.gate.recording import read_recording
-from bench.gate.regress import confirm
+from bench.gate.regress import Cells, confirm
 from bench.gate.report import to_terminal
 from bench.gate.sides import read_side
 from bench.run.grid import REGISTRIES
@@ -82,6 +82,23 @@ def test_an_option_that_base_had_not_yet_makes_no_cell_missing(tmp_path: Path, m
     found = verdicts(base, side(tmp_path / "other", 1.5, exact=EXACT))
     parameters = {name: verdict for (name, metric), verdict in found.items() if metric == "parameters"}
     assert sorted(parameters.values()) == ["missing", "not comparable"], "two cells by two names"
+
+
+def test_both_sides_record_the_cells_that_are_flagged_by_the_id_that_head_has() -> None:
+    layers = {layer: REGISTRIES["layer"].complete(layer, {}) for layer in recordings.LAYERS}
+    task, model = (
+        Spec(name, REGISTRIES[kind].complete(name, {})) for kind, name in (("task", "speed"), ("model", "single"))
+    )
+    head = [
+        dataclasses.replace(recordings.cell(layer), layer=Spec(layer, options), task=task, model=model)
+        for layer, options in layers.items()
+    ]
+    cells = Cells.of({cell.id: cell for cell in recordings.LAYERS.values()}, {cell.id: cell for cell in head})
+    assert set(cells.base) == set(cells.head)
+    chosen = cells.chosen({head[1].id})
+    assert [cell.layer.name for cell in chosen.base.values()] == [head[1].layer.name]
+    assert list(chosen.base.values()) == [recordings.LAYERS[head[1].layer.name]], "as base itself understands it"
+    assert len(cells.chosen({"elsewhere"}).base) == 1, "a process has to record something"
 
 
 def test_what_a_cell_raised_is_said(tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ def test_a_second_run_does_nothing(finished: Path, upbench: Command) -> None:
     assert {path: path.stat().st_mtime_ns for path in (finished / "cells").iterdir()} == before
 
 
+def test_a_record_says_what_the_machine_was_like_before_and_after(finished: Path) -> None:
+    for path in (finished / "cells").glob("*.json"):
+        environment = json.loads(path.read_text())["environment"]
+        assert {"processor", "commit", "libraries"} <= set(environment)
+        for state in (environment["before"], environment["after"]):
+            assert state["load"] >= 0
+            assert state["affinity"] is None or set(state["affinity"]) <= os.sched_getaffinity(0)
+
+
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path, tiny: Path, finished: Path, upbench: Command) -> None:
     out = tmp_path / "out"
     driver = start(tmp_path, "run", tiny, "--out", out, "--workers", 1)
