@@ -207,13 +207,12 @@ def available_cores() -> int:
 
 
 def _record(ended: Ended) -> Record:
-    conditions = ended.result.pop("conditions", {})  # of the cell's own process, which may have died
     return Record(
         id=ended.cell.id,
         cell=ended.cell.to_json(),
         duration=round(ended.duration, 3),
         fingerprint=fingerprint(ended.cell),
-        environment=environment() | conditions,
+        environment=environment(),
         **ended.result,
     )
 

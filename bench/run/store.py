@@ -38,6 +38,7 @@ class Record(BaseModel):
     """What is known of one cell. duration: seconds of wall clock from process start to end.
 
     computing: those of them in which its task ran, so the rest is what the harness costs; None if it did not end well.
+    conditions: load, processors and state of the GPU "before" and "after" that; empty if it did not end well.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -52,6 +53,7 @@ class Record(BaseModel):
     computing: float | None = None
     fingerprint: str
     environment: dict[str, Any]
+    conditions: dict[str, Any] = {}
     measurements: list[StoredMeasurement] = []
     raw: dict[str, Any] = {}
 

@@ -63,9 +63,9 @@ def test_a_second_run_does_nothing(finished: Path, upbench: Command) -> None:
 
 def test_a_record_says_what_the_machine_was_like_before_and_after(finished: Path) -> None:
     for path in (finished / "cells").glob("*.json"):
-        environment = json.loads(path.read_text())["environment"]
-        assert {"processor", "commit", "libraries"} <= set(environment)
-        for state in (environment["before"], environment["after"]):
+        record = json.loads(path.read_text())
+        assert {"processor", "commit", "libraries"} <= set(record["environment"])
+        for state in (record["conditions"]["before"], record["conditions"]["after"]):
             assert state["load"] >= 0
             assert state["affinity"] is None or set(state["affinity"]) <= os.sched_getaffinity(0)
 
