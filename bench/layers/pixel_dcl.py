@@ -7,8 +7,11 @@ Source: Gao et al., Pixel Transposed Convolutional Networks, arXiv 1705.06820, s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import ClassVar, Literal
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,12 +32,23 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+@cache
+def mean_square(activation: Activation) -> float:
+    """Of the activation of a standard normal variable, what a phase is at the start: 1 for "none", 0.5 for "relu"."""
+    if activation == "none":
+        return 1.0
+    z, step = np.linspace(-10, 10, 20_001, retstep=True)  # beyond 10 deviations nothing is left
+    squares = ACTIVATIONS[activation](torch.from_numpy(z)).numpy() ** 2
+    return float(np.sum(squares * np.exp(-(z**2) / 2)) * step / np.sqrt(2 * np.pi))
+
+
 class PhaseSchedule(UpsamplingLayer):
     """Runs a schedule. Raises ValueError for an even kernel, which has no centre and draws stripes.
 
     implementation: "lean" reads the real taps only and writes each phase once; "published" is the dataflow of the
-    authors' code, equal in value. init: "equal" gives all phases one variance; "released" is the authors', whose
-    shared kernel starts far too large. activation: applied to what later steps see of a phase, not to the output.
+    authors' code, equal in value. init: "equal" gives all phases the mean square of a white input of variance 1, in
+    the mean over draws; "released" is the authors', whose shared kernel starts far too large. activation: applied to
+    what later steps see of a phase, not to the output.
     """
 
     def __init__(
@@ -68,7 +82,7 @@ class PhaseSchedule(UpsamplingLayer):
 
     def reset_parameters(self) -> None:
         for step in self.step_modules():
-            step.reset_parameters(self.init)
+            step.reset_parameters(self.init, mean_square(self.activation))
 
     def upsample(self, x: Tensor) -> Tensor:
         if self.implementation == "published":
@@ -152,7 +166,8 @@ class IPixelDCL(PaperLayer):
     """Input Pixel Deconvolutional Layer: every phase sees the input and the phases made before it.
 
     Source: Gao et al., arXiv 1705.06820, section 2. schedule="released" makes the last two phases of a 2-D
-    x2 layer together, as the authors' code does; "sequential" makes them one after another, as the equations say.
+    x2 layer together, as the authors' code does; "sequential" makes them one after another, as the equations say;
+    the others are ours (`bench.layers.schedule`).
     """
 
     input_always = True
@@ -162,7 +177,8 @@ class PixelDCL(PaperLayer):
     """Pixel Deconvolutional Layer: only the first phase sees the input, the others see the phases made before them.
 
     Source: Gao et al., arXiv 1705.06820, section 2. schedule="released" makes the last two phases of a 2-D
-    x2 layer with one masked kernel on the output's grid, as the authors' code does; "sequential" as the equations say.
+    x2 layer with one masked kernel on the output's grid, as the authors' code does; "sequential" as the equations say;
+    the others are ours (`bench.layers.schedule`).
     """
 
     input_always = False

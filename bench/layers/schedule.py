@@ -6,12 +6,13 @@ Source: Gao et al., Pixel Transposed Convolutional Networks, arXiv 1705.06820, s
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from bench.layers.phases import Phase, phases
 
-ScheduleName = Literal["released", "sequential"]
+ScheduleName = Literal["released", "sequential", "row_major", "from_first"]
 
 
 @dataclass(frozen=True)
@@ -85,4 +86,21 @@ def released(dims: int, factor: int, *, input_always: bool) -> Schedule:
     return chain(groups(dims, factor), input_always=input_always)
 
 
-SCHEDULES = {"released": released, "sequential": sequential}
+def row_major(dims: int, factor: int, *, input_always: bool) -> Schedule:
+    """As `sequential`, but in row-major order: the first phase's nearest neighbours before the far ones."""
+    return chain([(phase,) for phase in phases(dims, factor)], input_always=input_always)
+
+
+def from_first(dims: int, factor: int, *, input_always: bool) -> Schedule:
+    """Every phase sees the first and no other, so that they can all be made together: one relation in place of many."""
+    first, *others = phases(dims, factor)
+    return chain([(first,), tuple(others)], input_always=input_always)
+
+
+# A schedule is one function of dims and factor that returns data, and its line here and in `ScheduleName`.
+SCHEDULES: dict[ScheduleName, Callable[..., Schedule]] = {
+    "released": released,
+    "sequential": sequential,
+    "row_major": row_major,
+    "from_first": from_first,
+}

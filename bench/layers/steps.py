@@ -31,17 +31,22 @@ class PhaseStep(nn.Module):
         seen = step.sees_input * in_channels + len(step.sees) * out_channels
         self.weight = nn.Parameter(torch.empty(len(step.makes) * out_channels, seen, *[kernel] * dims))
 
-    def reset_parameters(self, init: Init) -> None:
+    def reset_parameters(self, init: Init, seen_power: float) -> None:
+        """seen_power: the mean square of a phase as a later step sees it, after the activation; the input's is 1."""
         if init == "released":
             nn.init.xavier_uniform_(self.weight)
-        else:
-            for kernels in self.weight.data.chunk(len(self.step.makes)):
-                init_by_fan_in(kernels, kernels[0].numel())
+            return
+        maps = self.weight.shape[1]
+        seen = len(self.step.sees) * len(self.weight) // len(self.step.makes)  # of them, those that are phases
+        for kernels in self.weight.data.chunk(len(self.step.makes)):
+            init_by_fan_in(kernels, kernels[0].numel())
+            kernels *= (maps / (maps - seen + seen * seen_power)) ** 0.5
 
     def forward(self, x: Tensor, seen: Mapping[Phase, Tensor]) -> Terms:
         parts = [x] * self.step.sees_input + [seen[phase] for phase in self.step.sees]
         y = self.conv(torch.cat(parts, 1) if len(parts) > 1 else parts[0], self.weight, padding=self.kernel // 2)
-        return {phase: [made] for phase, made in zip(self.step.makes, y.chunk(len(self.step.makes), 1), strict=True)}
+        made = y.chunk(len(self.step.makes), 1) if len(self.step.makes) > 1 else [y]  # a chunk's backward is a copy
+        return {phase: [part] for phase, part in zip(self.step.makes, made, strict=True)}
 
     def multiply_adds(self) -> int:
         return self.weight.numel()
@@ -83,13 +88,15 @@ class SharedStep(nn.Module):
         half = self.kernel // 2
         return [range(-half + (r + half) % self.factor, half + 1, self.factor) for r in residue]
 
-    def reset_parameters(self, init: Init) -> None:
+    def reset_parameters(self, init: Init, seen_power: float) -> None:
+        """seen_power: as in `PhaseStep`."""
         fan_in = sum(self.weight(residue)[0].numel() for _, _, residue in self.pairs()) // len(self.step.makes)
         for residue in self.residues():
             if init == "released":
                 nn.init.trunc_normal_(self.weight(residue), std=1.0)
             else:
                 init_by_fan_in(self.weight(residue).data, fan_in)
+                self.weight(residue).data *= seen_power**-0.5
 
     def weight(self, residue: Phase) -> Tensor:
         return self.weights[residue_key(residue)]
