@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from bench.layers import build
 SHAPES = [(32, 128, 4), (64, 64, 4), (128, 32, 4), (256, 16, 8)]  # channels, side, batch
 SETTINGS = ("bf16", "channels_last", "compile")
 CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
+# glibc gives freed memory back to the kernel, which zeroes it page by page when it is asked for again; with these it
+# keeps what it has, and the time of page faults is not in the figures
+KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 Times = dict[str, list[float]]  # "forward" and "training": seconds, one a shape
 
 
@@ -204,6 +208,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=7)
     parser.add_argument("--floor", action="store_true", help="the distance of the first form from its arithmetic")
     parser.add_argument("--convolutions", action="store_true", help="what the first form would gain without the rest")
+    parser.add_argument("--keep-pages", action="store_true", help="processes keep freed memory: no page faults (glibc)")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     machine = Machine(arguments.device, arguments.threads, arguments.rounds)
@@ -214,6 +219,8 @@ def main() -> None:
     elif arguments.convolutions:
         print_convolutions(arguments.forms[0], machine)
     elif len(arguments.forms) == 2:
+        if arguments.keep_pages:
+            os.environ.update(KEEP_PAGES)  # read by the C library when a process starts, so for the fresh ones only
         compare(arguments.forms, machine, arguments.processes)
     else:
         parser.error("two forms are compared")
