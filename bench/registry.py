@@ -79,6 +79,8 @@ class Registry(Mapping[str, str]):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
+            if first["type"] == "literal_error" and key in model.model_fields:
+                raise unknown(key, first["input"], map(str, self.choices(name)[key]), place) from None
             raise UserError(f"{place}: option {key!r} = {first['input']!r}: {first['msg']}") from None
         except TypeError as error:
             raise UserError(f"{place}: {error}") from None

@@ -50,6 +50,7 @@ def test_a_wrong_command_line_is_refused(
         ('"pixel_dcl"', '"pixel_dlc"', "did you mean 'pixel_dcl'"),
         ("[axes]", "[axis]", "did you mean 'axes'"),
         ("steps = 3", "stesp = 3", "did you mean 'steps'"),
+        ('"pixel_dcl"', '{ name = "pixel_dcl", schedule = "realesed" }', "did you mean 'released'"),
     ],
 )
 def test_a_wrong_grid_is_refused(tmp_path: Path, upbench: Command, old: str, new: str, said: str) -> None:

@@ -90,7 +90,7 @@ def test_a_grid_survives_its_own_json(tmp_path: Path) -> None:
         ('"pixel_dcl"', '{ name = "pixel_dcl", kernel = 1 }', "kernel 1 has no tap"),
         ("depth = 2", "depth = 7", "size 32 must be a multiple of 64"),
         ("depth = 2", "depth = 2, dims = 3", "task 'segmentation' needs dims = 2, got 3"),
-        ("depth = 2", 'norm = "layer"', "'norm' = 'layer'"),
+        ("depth = 2", 'norm = "layer"', "unknown norm 'layer'.*model 'unet'.*allowed: batch"),
         ('{ name = "unet", channels = 2, depth = 2 }', '"dcgan"', "cannot use model 'dcgan'.*'unet', 'deeplab'"),
         ("size = 32", "size = 33", "size must be a multiple of 32"),
         ("seed = [0, 1]", "seed = [0, -1]", "seed = -1"),
