@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.layers.base import CONV, init_by_fan_in
+from bench.layers.padded import added_conv, adds_in_one_pass, padded_conv
 from bench.layers.phases import Phase
 from bench.layers.schedule import Step
 
@@ -108,16 +108,20 @@ class SharedStep(nn.Module):
                 (-((p + taps[0] - q) // self.factor), (p + taps[-1] - q) // self.factor)
                 for p, q, taps in zip(made, source, self.taps(residue), strict=True)
             ]
-            terms[made].append(self._correlate(seen[source], self.weight(residue), border))
+            self._correlate(terms[made], seen[source], self.weight(residue), border)
         return terms
 
-    def _correlate(self, x: Tensor, weight: Tensor, border: list[tuple[int, int]]) -> Tensor:
-        """Convolve after padding each dimension by (before, after); what is even is left to the convolution."""
+    def _correlate(self, terms: list[Tensor], x: Tensor, weight: Tensor, border: list[tuple[int, int]]) -> None:
+        """Give `terms` a convolution after padding each dimension by (before, after): a new one, or added to the last.
+
+        What is even of the padding is left to the convolution.
+        """
         even = [max(0, min(sides)) for sides in border]
-        odd = [side - both for sides, both in zip(border, even, strict=True) for side in reversed(sides)]
-        if torch.compiler.is_compiling() or not any(odd):
-            return self.conv(F.pad(x, odd[::-1]) if any(odd) else x, weight, padding=even)
-        return _PaddedConv.apply(x, weight.to(x.dtype), odd[::-1], even)
+        odd = [side - both for sides, both in zip(border, even, strict=True) for side in reversed(sides)][::-1]
+        if terms and adds_in_one_pass(terms[-1], x):
+            terms[-1] = added_conv(terms[-1], x, weight, odd, even)
+        else:
+            terms.append(padded_conv(x, weight, odd, even))
 
     def masked_kernel(self) -> Tensor:
         """The kernel on the grid of the output as the authors' code has it: (out, out, *kernel), zero where masked."""
@@ -135,28 +139,6 @@ class SharedStep(nn.Module):
 
     def multiply_adds(self) -> int:
         return sum(self.weight(residue).numel() for _, _, residue in self.pairs())
-
-
-class _PaddedConv(torch.autograd.Function):
-    """A convolution after padding. It pads again in its backward: copies that are kept make a fifth of the peak."""
-
-    @staticmethod
-    def forward(x: Tensor, weight: Tensor, odd: list[int], even: list[int]) -> Tensor:
-        return CONV[x.ndim - 2](F.pad(x, odd), weight, padding=even)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, ctx.odd, ctx.even = inputs
-        ctx.save_for_backward(x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        ones, wanted = [1] * len(ctx.even), [*ctx.needs_input_grad[:2], False]
-        padded, weight_grad, _ = torch.ops.aten.convolution_backward(
-            grad, F.pad(x, ctx.odd), weight, None, ones, ctx.even, ones, False, [0] * len(ones), 1, wanted
-        )
-        return None if padded is None else F.pad(padded, [-side for side in ctx.odd]), weight_grad, None, None
 
 
 def residue_key(residue: Phase) -> str:

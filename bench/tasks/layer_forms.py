@@ -28,7 +28,7 @@ from bench.layers import build
 
 SHAPES = [(32, 128, 4), (64, 64, 4), (128, 32, 4), (256, 16, 8)]  # channels, side, batch
 SETTINGS = ("bf16", "channels_last", "compile")
-CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward")
+CONVOLUTIONS = ("aten::convolution", "aten::convolution_backward", "mkldnn::_convolution_pointwise_")
 # glibc gives freed memory back to the kernel, which zeroes it page by page when it is asked for again; with these it
 # keeps what it has, and the time of page faults is not in the figures
 KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}

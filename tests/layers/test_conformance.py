@@ -161,10 +161,11 @@ def test_meta_device(name, dims):
 @pytest.mark.parametrize("factor", [2, 3])
 def test_flops_equal_the_hand_formula(name, dims, factor):
     layer, x = example(name, dims, factor=factor)
-    with FlopCounterMode(display=False) as counter:
-        layer(x)
-    pixels = x[:, 0].numel()
-    assert counter.get_total_flops() == 2 * pixels * (layer.multiply_adds() - layer.uncounted_multiply_adds())
+    by_hand = 2 * x[:, 0].numel() * (layer.multiply_adds() - layer.uncounted_multiply_adds())
+    for layout in (torch.contiguous_format, CHANNELS_LAST.get(dims, torch.contiguous_format)):
+        with FlopCounterMode(display=False) as counter:
+            layer.to(memory_format=layout)(x.contiguous(memory_format=layout))
+        assert counter.get_total_flops() == by_hand
     assert 0 <= layer.uncounted_multiply_adds() <= layer.multiply_adds()
 
 
