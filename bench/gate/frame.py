@@ -10,7 +10,7 @@ import pandas as pd
 from bench.cell import Cell, flatten
 from bench.gate.recording import read_recording
 from bench.report.frame import tidy
-from bench.run.grid import TableSpec
+from bench.run.spec import TableSpec
 
 EXPERIMENT = "recorded"
 

@@ -9,12 +9,14 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.report.frame import load_frame, write_frame
-from bench.report.plots import ArraysMissing, NothingToDraw, draw, save
+from bench.report.plots import draw, save
 from bench.report.published import FILE as PUBLISHED
 from bench.report.published import read_published
 from bench.report.published import to_markdown as published_to_markdown
-from bench.report.tables import differences_to_markdown, summarise, to_csv, to_latex, to_markdown
-from bench.run.grid import TableSpec
+from bench.report.selection import ArraysMissing, NothingToDraw
+from bench.report.summary import summarise
+from bench.report.tables import differences_to_markdown, to_csv, to_latex, to_markdown
+from bench.run.spec import TableSpec
 from bench.run.store import Store, write_atomically
 
 INDEX_HEAD = """# Reference runs

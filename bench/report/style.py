@@ -70,3 +70,12 @@ def legend(figure: Figure, shown: Mapping[str, Any], most: int = 5) -> None:
     widest = 0.6 + 0.085 * max(map(len, shown), default=0)  # inches: the handle, then about so much a letter
     columns = max(1, min(most, int(figure.get_figwidth() / widest)))
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=columns)
+
+
+def shared_legend(figure: Figure) -> None:
+    """One legend of what any panel shows."""
+    shown: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    legend(figure, shown)

@@ -1,16 +1,13 @@
-"""A grid: the TOML file that says which cells exist and which tables and figures they feed."""
+"""A grid: the cells that a TOML file describes, and the tables and figures that they feed."""
 
 from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from bench.cell import CHOICES, COMPONENTS, Cell, Spec, flatten
 from bench.data import DATA
@@ -19,83 +16,11 @@ from bench.layers import LAYERS
 from bench.metrics.base import OPEN
 from bench.models import MODELS
 from bench.registry import Registry
+from bench.run.spec import NEEDS, ExperimentSpec, FigureSpec, GridSpec, Settings, TableSpec, TuneSpec, read_spec
 from bench.tasks import TASKS
 
 REGISTRIES: dict[str, Registry] = {"task": TASKS, "model": MODELS, "layer": LAYERS, "data": DATA}
 SETTINGS = tuple(field.name for field in fields(Cell))
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Settings = dict[str, Any]
-
-
-class TuneSpec(_Strict):
-    """Settings whose values are tried out first, at seeds that are not reported.
-
-    Each cell then takes the values with the best mean `metric` over `seeds` at its own layer and other settings.
-    """
-
-    axes: dict[str, list[Any]]
-    seeds: list[int]
-    metric: str
-
-
-class ExperimentSpec(_Strict):
-    """A product of axes over fixed settings. `settings` and `axes` add to those of the grid."""
-
-    name: Name
-    settings: Settings = {}
-    axes: dict[str, list[Any]] = {}
-    tune: TuneSpec | None = None
-    exclude: list[Settings] = []
-    include: list[Settings] = []
-
-
-Some = Annotated[list[str], Field(min_length=1)]
-
-
-class TableSpec(_Strict):
-    """rows: settings whose values name the rows. columns: "experiment.metric"."""
-
-    name: Name
-    title: str
-    rows: Some = ["layer"]
-    columns: Some
-
-
-# what a figure of each kind has to name
-NEEDS = {
-    "tradeoff": ("x", "y"), "lines": ("y",), "sweep": ("x", "y"),
-    "masks": ("experiment",), "images": ("experiment",), "spectra": ("experiment",), "curves": ("experiment",),
-}  # fmt: skip
-
-
-class FigureSpec(_Strict):
-    """One picture; which of x, y and experiment it needs depends on its kind. x: a column; for "sweep" a setting."""
-
-    name: Name
-    title: str
-    kind: Literal["tradeoff", "lines", "masks", "images", "spectra", "curves", "sweep"]
-    x: str = ""
-    y: str = ""
-    experiment: str = ""
-
-
-class GridSpec(_Strict):
-    """keep_seeds: seeds whose predictions and samples are kept whole, see `bench.run.kept`."""
-
-    title: str
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1800.0
-    keep_seeds: list[int] = []
-    settings: Settings = {}
-    axes: dict[str, list[Any]] = {}
-    experiments: list[ExperimentSpec]
-    tables: list[TableSpec] = []
-    figures: list[FigureSpec] = []
 
 
 @dataclass(frozen=True)
@@ -199,19 +124,7 @@ def load_grid(path: Path, *, device: str | None = None) -> Grid:
     Raises UserError for a file that cannot be read, is not TOML, has a key, name, option or value that does not exist,
     or describes a cell that cannot be built.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        near = ", ".join(sorted(map(str, path.parent.glob("*.toml")))) or "none"
-        raise UserError(f"grid file {path} does not exist; grids in that folder: {near}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"grid file {path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"grid file {path} is not valid TOML: {error}") from None
-    try:
-        spec = GridSpec.model_validate(document)
-    except ValidationError as error:
-        raise _explain(error, document, path) from None
+    spec = read_spec(path)
     overrides = {} if device is None else {"device": device}
     experiments = [each for experiment in spec.experiments for each in _expand(spec, experiment, overrides, path)]
     _check_names("experiments", [experiment.name for experiment in experiments], path)
@@ -402,19 +315,3 @@ def _is_column(name: str, columns: set[str]) -> bool:
     """Whether a cell can have this column; `e.iou[*]` among the columns stands for classes that only the data know."""
     opened = re.sub(r"\[.+\]$", f"[{OPEN}]", name)
     return f"[{OPEN}]" not in name and not columns.isdisjoint({name, opened})
-
-
-def _explain(error: ValidationError, document: Mapping[str, Any], path: Path) -> UserError:
-    first = next((each for each in error.errors() if each["type"] == "extra_forbidden"), error.errors()[0])
-    *parents, key = first["loc"]
-    place = ".".join(map(str, parents))
-    where = f"{path}{f', {place}' if place else ''}"
-    if first["type"] == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {
-            "experiments": ExperimentSpec,
-            "tables": TableSpec,
-            "figures": FigureSpec,
-        }
-        model = TuneSpec if "tune" in parents else models.get(str(parents[0]), GridSpec) if parents else GridSpec
-        return unknown("key", key, model.model_fields, where)
-    return UserError(f"{where}: {key}: {first['msg'].lower()}")

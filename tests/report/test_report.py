@@ -21,11 +21,13 @@ from bench.errors import UserError
 from bench.layers import LAYERS
 from bench.report.frame import load_frame
 from bench.report.page import write_plots, write_tables
-from bench.report.plots import NothingToDraw, draw
+from bench.report.plots import draw
+from bench.report.selection import NothingToDraw
 from bench.report.statistics import detectable, estimate
 from bench.report.style import colour, marker
-from bench.report.tables import differences_to_markdown, number, scale, summarise, to_csv, to_latex, to_markdown
-from bench.run.grid import FigureSpec, TableSpec
+from bench.report.summary import summarise
+from bench.report.tables import differences_to_markdown, number, scale, to_csv, to_latex, to_markdown
+from bench.run.spec import FigureSpec, TableSpec
 from bench.run.store import Store
 from tests.conftest import ROOT, environment
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.cell import Cell, flatten
 from bench.errors import UserError
-from bench.report.tables import check_tables
+from bench.report.summary import check_tables
 from bench.run.grid import Grid, load_grid
 from bench.run.provenance import fingerprint
 from bench.run.runner import select

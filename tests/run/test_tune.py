@@ -15,13 +15,15 @@ from bench.cell import Cell
 from bench.errors import UserError
 from bench.report.frame import load_frame
 from bench.report.plots import draw
-from bench.report.tables import summarise, to_markdown
+from bench.report.summary import summarise
+from bench.report.tables import to_markdown
 from bench.run import runner
-from bench.run.grid import Choice, FigureSpec, Grid, TableSpec, load_grid
+from bench.run.grid import Choice, Grid, load_grid
 from bench.run.pool import Ended
 from bench.run.progress import Batches, Progress
 from bench.run.provenance import fingerprint
 from bench.run.runner import execute, plan, select
+from bench.run.spec import FigureSpec, TableSpec
 from bench.run.store import Record, Store, StoredMeasurement
 from bench.run.tune import decide, resolve
 from tests.conftest import TINY, Command
