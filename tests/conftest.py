@@ -49,14 +49,14 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def environment(root: Path = ROOT) -> dict[str, str]:
     """The environment of a child process that imports the suite from `root`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return {**inherited, "PYTHONPATH": str(root), "COLUMNS": "100", "NO_COLOR": "1"}
+    return {**inherited, "PYTHONPATH": str(root / "bench"), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 torch.set_num_threads(1)  # the arrays are small: threads would wait for each other longer than they work
 
 
 def arguments(*words: object) -> list[str]:
-    return [sys.executable, "-m", "bench", *map(str, words)]
+    return [sys.executable, "-m", "upbench", *map(str, words)]
 
 
 @pytest.fixture(scope="session", autouse=True)

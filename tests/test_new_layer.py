@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT, TINY, Command, environment
 
-LAYER = '''
+LAYER = r'''
 """A convolution, then nearest-neighbour enlargement."""
 
 from typing import ClassVar
@@ -18,23 +18,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.layers.base import UpsamplingLayer, init_by_fan_in
+from upbench.layers.base import UpsamplingLayer, init_by_fan_in
 
 
 class NearestConv(UpsamplingLayer):
-    """Odena et al. (2016)."""
+    """A convolution, then nearest-neighbour enlargement.
+
+    Args:
+        in_channels: channels of the input, at least 1.
+        out_channels: channels of the output, at least 1.
+        dims: number of spatial dimensions, 2 alone. Default 2.
+        scale_factor: up-sampling factor, at least 2. Default 2.
+        bias: whether one number an output channel is added, True or False. Default False.
+
+    Source: Odena et al. (2016).
+    """
 
     dims_supported: ClassVar[tuple[int, ...]] = (2,)
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, dims: int = 2, factor: int = 2, bias: bool = False
+        self, in_channels: int, out_channels: int, *, dims: int = 2, scale_factor: int = 2, bias: bool = False
     ) -> None:
-        super().__init__(in_channels, out_channels, dims=dims, factor=factor, bias=bias)
+        super().__init__(in_channels, out_channels, dims=dims, scale_factor=scale_factor, bias=bias)
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 1, 1))
         init_by_fan_in(self.weight, in_channels)
 
     def upsample(self, x: Tensor) -> Tensor:
-        return F.interpolate(F.conv2d(x, self.weight), scale_factor=self.factor)
+        return F.interpolate(F.conv2d(x, self.weight), scale_factor=self.scale_factor)
 
     def multiply_adds(self) -> int:
         return self.weight.numel()
@@ -45,10 +55,10 @@ def test_one_file_and_one_line_make_a_layer(tmp_path: Path, upbench: Command) ->
     for name in ("bench", "tests", "ablations", "pyproject.toml"):
         source, target = ROOT / name, tmp_path / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
-    (tmp_path / "bench" / "layers" / "nearest_conv_of_the_test.py").write_text(LAYER)
-    registry = tmp_path / "bench" / "layers" / "__init__.py"
-    anchor = '        "pixel_dcl": "bench.layers.pixel_dcl:PixelDCL",\n'
-    line = '        "my_nearest": "bench.layers.nearest_conv_of_the_test:NearestConv",\n'
+    (tmp_path / "bench" / "upbench" / "layers" / "nearest_conv_of_the_test.py").write_text(LAYER)
+    registry = tmp_path / "bench" / "upbench" / "layers" / "__init__.py"
+    anchor = '        "pixel_dcl": "upbench.layers.pixel_dcl:PixelDCL",\n'
+    line = '        "my_nearest": "upbench.layers.nearest_conv_of_the_test:NearestConv",\n'
     text = registry.read_text()
     assert anchor in text
     registry.write_text(text.replace(anchor, anchor + line))

@@ -6,14 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-
-from bench.data import earth
-from bench.data.earth import Earth
+from upbench.data import earth
+from upbench.data.earth import Earth
 
 
 @pytest.fixture(scope="module")
 def planet():
-    return earth.planet()
+    return earth.read_planet()
 
 
 @pytest.mark.parametrize("tiles", ["coast", "land"])
@@ -24,7 +23,7 @@ def test_no_pixel_is_in_two_splits(tiles: str, size: int, planet, monkeypatch: p
     rows, columns = np.indices(mask.shape)
     numbered = np.stack([rows // 256, rows % 256, columns // 256, columns % 256], -1).astype(np.uint8)
     keep = {"coast": earth._is_coast, "land": lambda image, mask: (mask == earth.LAND).mean() > 0.5}[tiles]
-    monkeypatch.setattr(earth, "planet", lambda: (numbered, mask))
+    monkeypatch.setattr(earth, "read_planet", lambda: (numbered, mask))
     monkeypatch.setattr(earth, f"_is_{tiles}", keep)
     data = Earth(tiles=tiles, size=size).load()
     used = {}

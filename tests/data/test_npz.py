@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-from bench.data import DATA
-from bench.data.npz import Npz
-from bench.errors import UserError
+from upbench.data import DATA
+from upbench.data.base import DataShape
+from upbench.data.npz import Npz
+from upbench.errors import UserError
 
 
 def arrays(**changes: object) -> dict[str, object]:
@@ -69,6 +70,35 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path, changes: dict[str, object
     with pytest.raises(UserError, match=message) as caught:
         load(tmp_path, **changes)
     assert "data.npz" in str(caught.value)
+    if "label" in message:  # only the pixels tell
+        return
+    with pytest.raises(UserError) as from_shape:
+        Npz(file="data.npz").shape(tmp_path)
+    assert str(from_shape.value) == str(caught.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_the_shape_is_read_from_the_headers(tmp_path: Path, save: Callable[..., None]) -> None:
+    save(tmp_path / "data.npz", **arrays())
+    assert Npz(file="data.npz").shape(tmp_path) == DataShape(height=16, width=16, channels=3, classes=2)
+
+
+def test_no_pixel_is_read_for_the_shape(tmp_path: Path) -> None:
+    images = np.full((4, 64, 64, 3), 7, np.uint8)  # more than a zip file reads ahead
+    load(tmp_path, train_images=images, train_masks=None)
+    path = tmp_path / "data.npz"
+    content = bytearray(path.read_bytes())
+    content[content.index(images.tobytes()) + images.size - 1] = 8
+    path.write_bytes(content)
+    data = Npz(file="data.npz")
+    with pytest.raises(UserError, match="Bad CRC"):
+        data.load(tmp_path)
+    assert data.shape(tmp_path) == DataShape(height=64, width=64, channels=3, classes=0)
+
+
+def test_without_masks_the_shape_has_no_classes(tmp_path: Path) -> None:
+    load(tmp_path, train_masks=None, val_masks=None, test_masks=None)
+    assert Npz(file="data.npz").shape(tmp_path) == DataShape(height=16, width=16, channels=3, classes=0)
 
 
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:

@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
+from upbench.data.base import Split
+from upbench.data.camvid import CamVid
+from upbench.data.celeba import CelebA
+from upbench.data.cifar10 import Cifar10
+from upbench.data.coco import Coco
+from upbench.data.dsb2018 import Dsb2018
+from upbench.data.fashion_mnist import FashionMnist
+from upbench.data.folder import Folder
+from upbench.data.oxford_pets import OxfordPets
+from upbench.data.voc2012 import Voc2012
+from upbench.errors import UserError
+from upbench.torchvision_shim import allow_torchvision
 
-from bench.data.base import Split
-from bench.data.camvid import CamVid
-from bench.data.celeba import CelebA
-from bench.data.cifar10 import Cifar10
-from bench.data.coco import Coco
-from bench.data.dsb2018 import Dsb2018
-from bench.data.fashion_mnist import FashionMnist
-from bench.data.folder import Folder
-from bench.data.oxford_pets import OxfordPets
-from bench.data.voc2012 import Voc2012
-from bench.errors import UserError
-from bench.torchvision_shim import allow_torchvision
 from tests.data import trees
 
 allow_torchvision()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.cell import Cell, Spec
-from bench.gate.recording import ANCHOR, FORMAT
+from upbench.cell import Cell, Spec
+from upbench.gate.recording import ANCHOR, FORMAT
 
 ENVIRONMENT = {"processor": "a processor", "cores": 2, "gpu": None, "libraries": {"torch": "2.13.0"}}
 
@@ -17,6 +17,8 @@ def cell(layer: str) -> Cell:
     return Cell(Spec("speed"), Spec("single"), Spec(layer), None)
 
 
+# what the exact figures are like unless a test says otherwise
+LIKE = {"unit": "1", "better": "lower", "varies": "never"}
 LAYERS = {layer: cell(layer) for layer in ("transposed_conv", "pixel_dcl")}
 
 
@@ -28,6 +30,7 @@ def write(
     environment: Mapping[str, Any] = ENVIRONMENT,
     failed: Mapping[str, str] = {},
     blocks: int = 3,
+    like: Mapping[str, Any] = LIKE,
 ) -> Path:
     """One process: each layer's forward pass takes `ratio` milliseconds where the anchor takes one."""
     timed = [(ANCHOR, 1.0), *((LAYERS[layer].id, ratio) for layer, ratio in ratios.items())]
@@ -37,10 +40,7 @@ def write(
             "cells": {LAYERS[layer].id: LAYERS[layer].to_json() for layer in ratios},
             "exact": exact
             and {
-                LAYERS[layer].id: [
-                    {"metric": name, "value": value, "unit": "1", "better": "lower", "varies": "never"}
-                    for name, value in values.items()
-                ]
+                LAYERS[layer].id: [{"metric": name, "value": value, **like} for name, value in values.items()]
                 for layer, values in exact.items()
             },
             "failed": dict(failed),

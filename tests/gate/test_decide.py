@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-
-from bench.gate.decide import Rule, adjust, decide, rank_test, weigh
+from upbench.gate.decide import Rule, adjust_p_values, compute_rank_p_value, decide, weigh
 
 RULE = Rule()
 SIZES = list(itertools.product(range(1, 13), repeat=2))
@@ -72,7 +71,7 @@ def test_the_rank_test_is_exact_with_ties(a: list[int], b: list[int]) -> None:
     sums = [ranks[list(chosen)].sum() for chosen in itertools.combinations(range(len(x)), len(a))]
     ours = ranks[: len(a)].sum()
     lower, upper = (np.mean([value <= ours for value in sums]), np.mean([value >= ours for value in sums]))
-    assert rank_test(x[: len(a)], x[len(a) :]) == pytest.approx(min(1.0, 2 * min(lower, upper)))
+    assert compute_rank_p_value(x[: len(a)], x[len(a) :]) == pytest.approx(min(1.0, 2 * min(lower, upper)))
 
 
 def test_the_rank_test_is_scipys_without_ties() -> None:
@@ -80,7 +79,7 @@ def test_the_rank_test_is_scipys_without_ties() -> None:
     for n, m in ((3, 4), (10, 10), (12, 5), (40, 40)):
         a, b = rng.normal(size=n), rng.normal(0.5, size=m)
         method = "exact" if n + m <= 60 else "asymptotic"
-        assert rank_test(a, b) == pytest.approx(stats.mannwhitneyu(a, b, method=method).pvalue)
+        assert compute_rank_p_value(a, b) == pytest.approx(stats.mannwhitneyu(a, b, method=method).pvalue)
 
 
 def test_one_clear_difference_survives_the_correction_over_a_grid() -> None:
@@ -93,7 +92,7 @@ def test_one_clear_difference_survives_the_correction_over_a_grid() -> None:
 
 def test_adjusting_is_the_procedure_of_benjamini_and_hochberg() -> None:
     p = [0.001, 0.012, 0.02, 0.04, 0.9]
-    assert adjust(p) == pytest.approx([0.005, 0.03, 0.02 * 5 / 3, 0.05, 0.9])
+    assert adjust_p_values(p) == pytest.approx([0.005, 0.03, 0.02 * 5 / 3, 0.05, 0.9])
 
 
 def test_nothing_to_compare_gives_no_verdict() -> None:

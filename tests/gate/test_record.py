@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from upbench.gate.recording import read_recording
+from upbench.store.results import read_results
 
-from bench.gate.recording import read_recording
 from tests.conftest import ROOT, Command, environment
 
 GRID = """
@@ -40,17 +41,20 @@ def grid(tmp_path: Path) -> Path:
     return path
 
 
+QUICK = ["--benchmark-max-time=0.001", "--benchmark-min-rounds=2", "--benchmark-warmup=off"]
+
+
 def record(*options: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    own = {"PYTHONPATH": str(root / "bench")}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "bench", "-p", "no:cacheprovider", "-q", *options],
-        cwd=root, env=environment(root), capture_output=True, text=True, timeout=240, check=False,
+        cwd=root, env=environment(root) | own, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
 def test_recording_takes_the_options_of_pytest_benchmark(grid: Path, tmp_path: Path) -> None:
     file = tmp_path / "out.json"
-    options = ["--benchmark-max-time=0.001", "--benchmark-min-rounds=2", "--benchmark-warmup=off"]
-    done = record(f"--grid={grid}", f"--benchmark-json={file}", "--blocks=2", "--exact", *options)
+    done = record(f"--grid={grid}", f"--benchmark-json={file}", "--blocks=2", "--exact", *QUICK)
     assert done.returncode == 0, done.stdout
     recording = read_recording(file)
     assert {mode for _, mode in recording.ratios()} == {"forward", "train"}
@@ -63,9 +67,19 @@ def test_recording_takes_the_options_of_pytest_benchmark(grid: Path, tmp_path: P
     recorded = recording.recorded.environment
     assert {"before", "after", "commit", "processor"} <= set(recorded)
     assert {"load", "affinity", "gpu_state"} == set(recorded["before"]) == set(recorded["after"])
-    chosen = record(f"--grid={grid}", f"--benchmark-json={file}", "--blocks=1", "-k", "anchor or pixel_dcl", *options)
+    chosen = record(f"--grid={grid}", f"--benchmark-json={file}", "--blocks=1", "-k", "anchor or pixel_dcl", *QUICK)
     assert chosen.returncode == 0, chosen.stdout
     assert len(read_recording(file).ratios()) == 2
+
+
+def test_the_seeded_figures_are_those_of_upbench_run_to_the_bit(finished: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    grid = finished.parent / "tiny.toml"
+    done = record(f"--grid={grid}", f"--benchmark-json={file}", "--blocks=1", "--exact", *QUICK)
+    assert done.returncode == 0, done.stdout
+    stored = {cell_id: record.measurements for cell_id, record in read_results(finished).records.items()}
+    assert len(stored) == 4
+    assert read_recording(file).recorded.exact == stored
 
 
 def test_an_unknown_grid_is_a_usage_error() -> None:
@@ -85,14 +99,14 @@ def clone(tmp_path: Path) -> Path:
         pytest.skip("not a checkout")
     folder = tmp_path / "clone"
     _git(tmp_path, "clone", "--quiet", str(ROOT), str(folder))
-    if not (folder / "bench" / "gate" / "checkout.py").exists():
+    if not (folder / "bench" / "upbench" / "gate" / "plugin.py").exists():
         pytest.skip("the gate is not committed yet")
     return folder
 
 
 def test_regress_finds_one_more_parameter(upbench: Command, clone: Path, grid: Path, tmp_path: Path) -> None:
     """Committed code against a working tree with a defect; the base is checked out beside it, and gone afterwards."""
-    source = clone / "bench" / "layers" / "transposed.py"
+    source = clone / "bench" / "upbench" / "layers" / "transposed.py"
     defect = "        self.superfluous = torch.nn.Parameter(torch.zeros(1))\n        self.reset_parameters()"
     text = source.read_text()
     assert text.count("        self.reset_parameters()") == 1
@@ -111,7 +125,7 @@ def test_regress_finds_one_more_parameter(upbench: Command, clone: Path, grid: P
 
 
 def test_a_cell_that_raises_says_so_and_costs_no_other(clone: Path, grid: Path, tmp_path: Path) -> None:
-    with (clone / "bench" / "layers" / "pixel_dcl.py").open("a") as source:
+    with (clone / "bench" / "upbench" / "layers" / "pixel_dcl.py").open("a") as source:
         source.write("\n\ndef _broken(self, x):\n    raise RuntimeError('broken on purpose')\n\n\n")
         source.write("PixelDCL.upsample = _broken\n")
     file = tmp_path / "out.json"

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from bench.layers import build, load_released
+from upbench.layers import build, load_released
 
 ARRAYS = np.load(Path(__file__).with_name("authors_layers.npz"))
 RELEASED = ["pixel_dcl", "ipixel_dcl", "pixel_dcl3d", "ipixel_dcl3d"]
@@ -35,7 +34,7 @@ def test_equal_to_the_released_layer(name):
 @pytest.mark.parametrize("name", RELEASED)
 def test_kernel_five_loads(name):
     """No figures of the authors exist for kernel 5; a 3x3 kernel with a border of zeros is the same layer."""
-    small, large = layer_for(name), layer_for(name, kernel=5)
+    small, large = layer_for(name), layer_for(name, kernel_size=5)
     arrays = weights(name)
     load_released(small, arrays)
     load_released(large, {key: np.pad(w, [(1, 1)] * (w.ndim - 2) + [(0, 0)] * 2) for key, w in arrays.items()})
@@ -82,9 +81,9 @@ def test_a_scope_before_the_names_is_no_matter():
 
 
 def test_a_layer_the_authors_never_released_is_refused():
-    with pytest.raises(ValueError, match="SubPixelConv"):
+    with pytest.raises(ValueError, match="PixelShuffle"):
         load_released(build("pixel_shuffle", 3, 5), weights("pixel_dcl"))
     with pytest.raises(ValueError, match="schedule must be"):
         load_released(layer_for("pixel_dcl", schedule="sequential"), weights("pixel_dcl"))
-    with pytest.raises(ValueError, match="factor 3"):
-        load_released(layer_for("pixel_dcl", factor=3), weights("pixel_dcl"))
+    with pytest.raises(ValueError, match="scale_factor 3"):
+        load_released(layer_for("pixel_dcl", scale_factor=3), weights("pixel_dcl"))

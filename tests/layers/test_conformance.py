@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import io
 import itertools
+import re
+import typing
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
-
-from bench.layers import LAYERS, build
-from bench.layers.phases import phases
+from upbench.layers import LAYERS, build
+from upbench.layers.base import UpsamplingLayer
+from upbench.layers.phases import phases
 
 IN, OUT = 8, 4
 ANY_DIMS = [
@@ -24,10 +26,10 @@ any_dims = pytest.mark.parametrize(("name", "dims"), ANY_DIMS)
 CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
-def example(name: str, dims: int, *, factor: int = 2, **options: object) -> tuple[torch.nn.Module, torch.Tensor]:
+def example(name: str, dims: int, *, scale_factor: int = 2, **options: object) -> tuple[torch.nn.Module, torch.Tensor]:
     """A layer and an input with odd, unequal sides."""
     torch.manual_seed(0)
-    layer = build(name, IN, OUT, dims=dims, factor=factor, **options)
+    layer = build(name, IN, OUT, dims=dims, scale_factor=scale_factor, **options)
     return layer, torch.randn(2, IN, *(5, 3, 4)[:dims])
 
 
@@ -36,6 +38,91 @@ def spread_parameters(layer: torch.nn.Module) -> None:
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
+
+
+def own_options(component: type) -> dict[str, inspect.Parameter]:
+    """The parameters of a layer's class but the two channel counts."""
+    return dict(list(inspect.signature(component).parameters.items())[2:])
+
+
+def listed_values(component: type, option: str) -> tuple[object, ...]:
+    """The allowed values of an option, where its type lists them."""
+    return typing.get_args(typing.get_type_hints(component.__init__)[option])
+
+
+@any_layer
+def test_every_option_is_documented(name):
+    """The class has one sentence to sum it up, and an entry with more than a few words in `Args` for each parameter."""
+    component = LAYERS.get(name)
+    text = inspect.cleandoc(component.__doc__)
+    summary, _, _ = text.partition("\n\n")
+    assert summary.endswith(".")
+    assert len(summary.splitlines()) == 1
+    _, _, arguments = text.partition("\nArgs:\n")
+    arguments, _, _ = arguments.partition("\n\n")
+    entries = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", arguments, re.MULTILINE))
+    assert list(entries) == list(inspect.signature(component).parameters)
+    assert all(len(entry.split()) >= 3 for entry in entries.values())
+    for option, parameter in own_options(component).items():
+        assert "default" in entries[option].lower()
+        assert str(parameter.default) in entries[option]
+        assert all(f'"{value}"' in entries[option] for value in listed_values(component, option))
+
+
+@any_layer
+def test_every_option_is_an_attribute(name):
+    layer = build(name, IN, OUT)
+    for option, parameter in own_options(type(layer)).items():
+        value = getattr(layer, option)
+        assert value == parameter.default or (option == "bias" and value is None)
+
+
+@any_layer
+def test_repr_shows_each_option_that_differs_from_its_default(name):
+    plain = f"{IN}, {OUT}, dims=2, scale_factor=2"
+    assert build(name, IN, OUT).extra_repr() == plain
+    component = LAYERS.get(name)
+    for option, parameter in own_options(component).items():
+        if option in ("dims", "scale_factor"):
+            continue
+        default = parameter.default
+        others = [value for value in listed_values(component, option) if value != default]
+        if others:
+            value = others[0]
+        elif isinstance(default, str):
+            value = "pixel_shuffle"
+        elif isinstance(default, bool):
+            value = not default
+        else:
+            value = default + 2 if default % 2 else default // 2
+        layer = build(name, IN, OUT, **{option: value})
+        assert layer.extra_repr() == f"{plain}, {option}={value!r}"
+
+
+def test_repr_of_a_layer_of_the_users_own():
+    """Options are shown without a line for it; one that has no attribute of its name is left out."""
+
+    class Mine(UpsamplingLayer):
+        def __init__(
+            self,
+            in_channels: int,
+            out_channels: int,
+            *,
+            dims: int = 2,
+            scale_factor: int = 2,
+            smooth: float = 0.5,
+            compile: bool = False,  # noqa: A002
+            hidden: int = 1,
+            scope: bool = True,
+            bias: bool = True,
+        ) -> None:
+            super().__init__(in_channels, out_channels, dims=dims, scale_factor=scale_factor, bias=bias)
+            self.smooth = smooth
+            self.scope = torch.nn.Conv2d(1, 1, 1) if scope else None
+
+    assert Mine(3, 4).extra_repr() == "3, 4, dims=2, scale_factor=2"
+    changed = Mine(3, 4, scale_factor=3, smooth=0.25, hidden=2, scope=False, bias=False)
+    assert changed.extra_repr() == "3, 4, dims=2, scale_factor=3, smooth=0.25, scope=False, bias=False"
 
 
 def test_every_layer_says_which_dims_it_supports():
@@ -51,10 +138,10 @@ def test_every_layer_says_which_dims_it_supports():
 def test_shape(name, dims, data):
     batch = data.draw(st.integers(0, 2))
     size = data.draw(st.lists(st.integers(1, 6), min_size=dims, max_size=dims))
-    factor = data.draw(st.integers(2, 4))
-    layer = build(name, IN, OUT, dims=dims, factor=factor)
+    scale_factor = data.draw(st.integers(2, 4))
+    layer = build(name, IN, OUT, dims=dims, scale_factor=scale_factor)
     y = layer(torch.randn(batch, IN, *size))
-    assert y.shape == (batch, OUT, *(factor * side for side in size))
+    assert y.shape == (batch, OUT, *(scale_factor * side for side in size))
     assert y.isfinite().all()
 
 
@@ -66,9 +153,9 @@ def test_an_empty_batch_trains(name, dims):
 
 
 @any_dims
-@pytest.mark.parametrize("factor", [2, 3])
-def test_gradcheck(name, dims, factor):
-    layer, x = example(name, dims, factor=factor)
+@pytest.mark.parametrize("scale_factor", [2, 3])
+def test_gradcheck(name, dims, scale_factor):
+    layer, x = example(name, dims, scale_factor=scale_factor)
     layer.double()
     spread_parameters(layer)
     names, values = zip(*layer.named_parameters(), strict=True)
@@ -158,9 +245,9 @@ def test_meta_device(name, dims):
 
 
 @any_dims
-@pytest.mark.parametrize("factor", [2, 3])
-def test_flops_equal_the_hand_formula(name, dims, factor):
-    layer, x = example(name, dims, factor=factor)
+@pytest.mark.parametrize("scale_factor", [2, 3])
+def test_flops_equal_the_hand_formula(name, dims, scale_factor):
+    layer, x = example(name, dims, scale_factor=scale_factor)
     by_hand = 2 * x[:, 0].numel() * (layer.multiply_adds() - layer.uncounted_multiply_adds())
     for layout in (torch.contiguous_format, CHANNELS_LAST.get(dims, torch.contiguous_format)):
         with FlopCounterMode(display=False) as counter:
@@ -243,8 +330,8 @@ def test_phases_start_with_equal_variance(name, dims, seed):
 
 @any_layer
 def test_factor_one_is_refused(name):
-    with pytest.raises(ValueError, match="factor must be at least 2, got 1"):
-        build(name, IN, OUT, factor=1)
+    with pytest.raises(ValueError, match="scale_factor must be at least 2, got 1"):
+        build(name, IN, OUT, scale_factor=1)
 
 
 @any_layer
@@ -256,14 +343,14 @@ def test_zero_channels_are_refused(name, fewer, channels):
 
 def takes_odd_kernels(name: str) -> bool:
     component = LAYERS.get(name)
-    return "kernel" in inspect.signature(component).parameters and not component.even_kernels
+    return "kernel_size" in inspect.signature(component).parameters and not component.even_kernels
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if takes_odd_kernels(name)])
-@pytest.mark.parametrize("kernel", [0, 2, 4])
-def test_even_kernels_are_refused(name, kernel):
-    with pytest.raises(ValueError, match=f"kernel must be odd and positive, got {kernel}"):
-        build(name, IN, OUT, kernel=kernel)
+@pytest.mark.parametrize("kernel_size", [0, 2, 4])
+def test_even_kernels_are_refused(name, kernel_size):
+    with pytest.raises(ValueError, match=f"kernel_size must be odd and positive, got {kernel_size}"):
+        build(name, IN, OUT, kernel_size=kernel_size)
 
 
 @any_dims

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
-
-from bench.layers import build, swap
-from bench.layers.drop_in import TRANSPOSED
-from bench.torchvision_shim import allow_torchvision
+from upbench.layers import build, swap
+from upbench.layers.drop_in import TRANSPOSED
+from upbench.torchvision_shim import allow_torchvision
 
 allow_torchvision()
 
@@ -103,18 +102,29 @@ def test_the_report_says_what_was_left_and_why():
         "grouped": "2 groups",
         "dilated": "dilation (2, 2)",
         "normed": "it has a parametrization or a hook, which would be lost",
-        "flat": "dims must be 2 for Carafe, got 1",
+        "flat": "dims must be 2 for CARAFE, got 1",
     }
     assert "four: ConvTranspose2d(4, 4, kernel_size=(4, 4), stride=(4, 4)) left: stride (4, 4), not 2" in str(report)
-    assert "good: ConvTranspose2d(4, 4, kernel_size=(2, 2), stride=(2, 2)) -> Carafe" in str(report)
+    assert "good: ConvTranspose2d(4, 4, kernel_size=(2, 2), stride=(2, 2)) -> CARAFE(4, 4, dims=2, " in str(report)
+
+
+def test_the_report_shows_the_options_of_every_layer():
+    """Also of a layer with modules inside it, and of one whose output is made to fit."""
+    network = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, stride=2), nn.ConvTranspose2d(4, 4, 3, stride=2, bias=False))
+    report = swap(network, "pixel_dcl", kernel_size=5, schedule="sequential")
+    plain = "PixelDCL(4, 4, dims=2, scale_factor=2, kernel_size=5, schedule='sequential'"
+    assert [one.now for one in report.replaced] == [
+        f"{plain}, bias=True)",
+        f"Fitted({plain}), extra=(1, 1))",
+    ]
 
 
 def test_bias_dtype_mode_and_sharing_are_kept():
     shared = nn.ConvTranspose2d(4, 4, 2, stride=2, bias=False, dtype=torch.double).eval()
     network = nn.Sequential(shared, nn.ReLU(), shared, nn.ConvTranspose2d(4, 4, 2, stride=2)).eval()
-    swap(network, "pixel_dcl", kernel=5)
+    swap(network, "pixel_dcl", kernel_size=5)
     assert network[0] is network[2]
-    assert (network[0].bias, network[0].kernel, network[0].training) == (None, 5, False)
+    assert (network[0].bias, network[0].kernel_size, network[0].training) == (None, 5, False)
     assert {p.dtype for p in network[0].parameters()} == {torch.double}
     assert network[3].bias is not None
 
@@ -129,7 +139,7 @@ def test_swapping_in_a_transposed_convolution_can_keep_the_values():
     network = nn.Sequential(nn.ConvTranspose2d(3, 5, 4, stride=2, padding=1))
     x, old = torch.randn(1, 3, 4, 6), network[0]
     expected = network(x)
-    swap(network, "transposed_conv", kernel=4)
+    swap(network, "transposed_conv", kernel_size=4)
     network[0].load_state_dict(old.state_dict())
     torch.testing.assert_close(network(x), expected)
     assert isinstance(network[0], type(build("transposed_conv", 1, 1)))

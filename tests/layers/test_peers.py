@@ -8,14 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from bench.layers import LAYERS, build
-from bench.layers.phases import phases, views
+from upbench.layers import LAYERS, build
+from upbench.layers.phases import phases, views
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 DIMS = pytest.mark.parametrize("dims", [1, 2, 3])
-FACTORS = pytest.mark.parametrize("factor", [2, 3])
+FACTORS = pytest.mark.parametrize("scale_factor", [2, 3])
 
 
 def example(name: str, dims: int = 2, in_channels: int = 8, out_channels: int = 4, **options: object):
@@ -29,20 +28,22 @@ def example(name: str, dims: int = 2, in_channels: int = 8, out_channels: int = 
 
 @DIMS
 @FACTORS
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_nearest_conv(dims, factor, kernel):
-    layer, x = example("nearest_conv", dims, factor=factor, kernel=kernel)
-    large = F.interpolate(x, scale_factor=factor, mode="nearest")
-    torch.testing.assert_close(layer(x), CONV[dims](large, layer.weight, padding=kernel // 2))
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_nearest_conv(dims, scale_factor, kernel_size):
+    layer, x = example("nearest_conv", dims, scale_factor=scale_factor, kernel_size=kernel_size)
+    large = F.interpolate(x, scale_factor=scale_factor, mode="nearest")
+    torch.testing.assert_close(layer(x), CONV[dims](large, layer.weight, padding=kernel_size // 2))
 
 
 @DIMS
 @FACTORS
-@pytest.mark.parametrize(("name", "kernel"), [("bilinear_conv", 3), ("bilinear_conv", 5), ("bilinear_1x1", 1)])
-def test_bilinear(name, kernel, dims, factor):
-    layer, x = example(name, dims, factor=factor, **({"kernel": kernel} if kernel > 1 else {}))
-    large = F.interpolate(x, scale_factor=factor, mode=LINEAR[dims])
-    torch.testing.assert_close(layer(x), CONV[dims](large, layer.weight, padding=kernel // 2))
+@pytest.mark.parametrize(("name", "kernel_size"), [("bilinear_conv", 3), ("bilinear_conv", 5), ("bilinear_1x1", 1)])
+def test_bilinear(name, kernel_size, dims, scale_factor):
+    layer, x = example(
+        name, dims, scale_factor=scale_factor, **({"kernel_size": kernel_size} if kernel_size > 1 else {})
+    )
+    large = F.interpolate(x, scale_factor=scale_factor, mode=LINEAR[dims])
+    torch.testing.assert_close(layer(x), CONV[dims](large, layer.weight, padding=kernel_size // 2))
 
 
 @DIMS
@@ -61,20 +62,20 @@ def test_bilinear_additive_refuses_a_remainder():
 
 @DIMS
 @FACTORS
-def test_pixel_shuffle_is_independent_convolutions(dims, factor):
+def test_pixel_shuffle_is_independent_convolutions(dims, scale_factor):
     """Each phase of a sub-pixel convolution is a convolution of the input of its own."""
-    layer, x = example("pixel_shuffle", dims, factor=factor)
+    layer, x = example("pixel_shuffle", dims, scale_factor=scale_factor)
     kernels = layer.weight.unflatten(0, (4, -1))
-    for index, view in enumerate(views(layer(x), factor)):
+    for index, view in enumerate(views(layer(x), scale_factor)):
         torch.testing.assert_close(view, CONV[dims](x, kernels[:, index], padding=1))
 
 
 @DIMS
 @FACTORS
-def test_independent_convs(dims, factor):
-    layer, x = example("independent_convs", dims, factor=factor)
+def test_independent_convs(dims, scale_factor):
+    layer, x = example("independent_convs", dims, scale_factor=scale_factor)
     (step,) = layer.steps
-    for view, kernel in zip(views(layer(x), factor), step.weight.chunk(factor**dims), strict=True):
+    for view, kernel in zip(views(layer(x), scale_factor), step.weight.chunk(scale_factor**dims), strict=True):
         torch.testing.assert_close(view, CONV[dims](x, kernel, padding=1))
 
 
@@ -90,18 +91,18 @@ def test_icnr_starts_as_nearest_neighbour_resize(dims):
 
 def carafe_pixel(layer: torch.nn.Module, kernels: Tensor, x: Tensor, row: int, column: int) -> Tensor:
     """Wang et al., the reassembly of one output pixel: (N, C)."""
-    factor, reach = layer.factor, layer.kernel // 2
-    i, j, phase = row // factor, column // factor, row % factor * factor + column % factor
+    scale_factor, reach = layer.scale_factor, layer.kernel_size // 2
+    i, j, phase = row // scale_factor, column // scale_factor, row % scale_factor * scale_factor + column % scale_factor
     weights = kernels[:, :, phase, i, j].softmax(1)
-    neighbours = F.pad(x, [reach] * 4)[:, :, i : i + layer.kernel, j : j + layer.kernel].flatten(2)
+    neighbours = F.pad(x, [reach] * 4)[:, :, i : i + layer.kernel_size, j : j + layer.kernel_size].flatten(2)
     return torch.einsum("nk,nck->nc", weights, neighbours)
 
 
 @FACTORS
 @pytest.mark.parametrize("out_channels", [8, 4])
-def test_carafe(factor, out_channels):
-    layer, x = example("carafe", out_channels=out_channels, factor=factor, compressed=6)
-    kernels = layer.encoder(layer.compressor(x)).unflatten(1, (layer.kernel**2, factor**2))
+def test_carafe(scale_factor, out_channels):
+    layer, x = example("carafe", out_channels=out_channels, scale_factor=scale_factor, compressed=6)
+    kernels = layer.encoder(layer.compressor(x)).unflatten(1, (layer.kernel_size**2, scale_factor**2))
     source = x if layer.projection is None else F.conv2d(x, layer.projection)
     y = layer(x)
     for row, column in itertools.product(range(y.shape[2]), range(y.shape[3])):
@@ -109,11 +110,11 @@ def test_carafe(factor, out_channels):
 
 
 @FACTORS
-def test_dysample_starts_as_bilinear(factor):
-    layer = build("dysample", 8, 8, factor=factor)
+def test_dysample_starts_as_bilinear(scale_factor):
+    layer = build("dysample", 8, 8, scale_factor=scale_factor)
     torch.nn.init.zeros_(layer.offset.weight)
     x = torch.randn(2, 8, 5, 4)
-    torch.testing.assert_close(layer(x), F.interpolate(x, scale_factor=factor, mode="bilinear"))
+    torch.testing.assert_close(layer(x), F.interpolate(x, scale_factor=scale_factor, mode="bilinear"))
 
 
 def bilinear_at(image: Tensor, row: Tensor, column: Tensor) -> Tensor:

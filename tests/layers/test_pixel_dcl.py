@@ -8,13 +8,12 @@ from typing import get_args
 import pytest
 import torch
 from torch import Tensor
-
-from bench.layers import build
-from bench.layers.phases import interleave, phases, views
-from bench.layers.pixel_dcl import ACTIVATIONS
-from bench.layers.schedule import SCHEDULES, ScheduleName
-from bench.tasks.layer_forms import train
-from bench.tasks.memory import allocator_peak
+from upbench.layers import build
+from upbench.layers.phases import interleave, phases, views
+from upbench.layers.pixel_dcl import ACTIVATIONS
+from upbench.layers.schedule import SCHEDULES, ScheduleName
+from upbench.studies.layer_forms import train
+from upbench.tasks.memory import measure_peak
 
 FAMILY = pytest.mark.parametrize("name", ["pixel_dcl", "ipixel_dcl"])
 SHAPES = [(1, 2, 3), (1, 3, 5), (2, 2, 3), (2, 2, 5), (2, 3, 3), (2, 4, 3), (3, 2, 3), (3, 2, 5)]
@@ -36,10 +35,10 @@ def gradients(layer: torch.nn.Module, x: Tensor) -> list[Tensor]:
 
 
 @FAMILY
-@pytest.mark.parametrize(("dims", "factor", "kernel"), SHAPES)
+@pytest.mark.parametrize(("dims", "scale_factor", "kernel_size"), SHAPES)
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_lean_equals_published(name, dims, factor, kernel, schedule):
-    lean, published = twins(name, dims=dims, factor=factor, kernel=kernel, schedule=schedule)
+def test_lean_equals_published(name, dims, scale_factor, kernel_size, schedule):
+    lean, published = twins(name, dims=dims, scale_factor=scale_factor, kernel_size=kernel_size, schedule=schedule)
     x = torch.randn(2, 3, *(4, 3, 2)[:dims], dtype=torch.double)
     torch.testing.assert_close(gradients(lean, x), gradients(published, x))
 
@@ -108,17 +107,17 @@ def test_schedules_differ_in_what_a_phase_sees():
     assert seen["from_first"] == {first: (), right: (first,), below: (first,), far: (first,)}
 
 
-@pytest.mark.parametrize(("dims", "factor"), list(itertools.product((1, 2, 3), (2, 3, 4))))
+@pytest.mark.parametrize(("dims", "scale_factor"), list(itertools.product((1, 2, 3), (2, 3, 4))))
 @pytest.mark.parametrize("input_always", [False, True])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_schedule_makes_each_phase_once_from_earlier_ones(schedule, input_always, dims, factor):
-    steps = SCHEDULES[schedule](dims, factor, input_always=input_always)
+def test_a_schedule_makes_each_phase_once_from_earlier_ones(schedule, input_always, dims, scale_factor):
+    steps = SCHEDULES[schedule](dims, scale_factor, input_always=input_always)
     made: set[tuple[int, ...]] = set()
     for step in steps:
         assert made.issuperset(step.sees)
         assert made.isdisjoint(step.makes)
         made.update(step.makes)
-    assert made == set(phases(dims, factor))
+    assert made == set(phases(dims, scale_factor))
 
 
 def test_arithmetic_of_the_released_layers():
@@ -170,12 +169,12 @@ def test_phases_start_with_one_mean_square_whatever_is_between_them(name, schedu
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("scale_factor", [2, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_interleave_puts_phases_in_their_places(dims, factor, dtype):
-    terms = [[torch.randn(2, 3, *(2, 3, 4)[:dims]).to(dtype) for _ in range(3)] for _ in range(factor**dims)]
-    y = interleave(terms, factor)
-    for view, (a, b, c) in zip(views(y, factor), terms, strict=True):
+def test_interleave_puts_phases_in_their_places(dims, scale_factor, dtype):
+    terms = [[torch.randn(2, 3, *(2, 3, 4)[:dims]).to(dtype) for _ in range(3)] for _ in range(scale_factor**dims)]
+    y = interleave(terms, scale_factor)
+    for view, (a, b, c) in zip(views(y, scale_factor), terms, strict=True):
         assert torch.equal(view, a + b + c)
 
 
@@ -187,7 +186,7 @@ def test_the_lean_form_holds_at_most_three_fifths_of_the_memory(layout, training
         x = torch.randn(2, 16, 32, 32).contiguous(memory_format=layout)
         direction = torch.randn(2, 16, 64, 64).contiguous(memory_format=layout)
         with torch.set_grad_enabled(training):
-            return allocator_peak(
+            return measure_peak(
                 lambda: train(layer(x.requires_grad_()), layer, x, direction) if training else layer(x), "cpu"
             )
 

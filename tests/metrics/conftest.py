@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from bench.data.earth import Earth
+from upbench.data.earth import Earth
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 
 import numpy as np
 import pytest
-
-from bench.data.base import VOID
-from bench.metrics import METRICS
-from bench.metrics.base import KINDS, OPEN
+from upbench.masks import VOID
+from upbench.metrics import METRICS
+from upbench.metrics.base import COMPARISONS, OPEN
 
 NAMES = ("a", "b", "c")
 FACTS = {"classes": 3, "class_names": NAMES, "channels": 3}
@@ -24,13 +25,13 @@ LEAST = {
 }
 
 
-def of_kind(kind: str) -> list[str]:
-    return [name for name in HERE if METRICS.get(name).compares == kind]
+def metrics_of(comparison: str) -> list[str]:
+    return [name for name in HERE if METRICS.get(name).compares == comparison]
 
 
-def inputs(kind: str, count: int = 6, side: int = 32):
+def inputs(comparison: str, count: int = 6, side: int = 32):
     rng = np.random.default_rng(0)
-    if kind == "masks":
+    if comparison == "masks":
         return tuple(rng.integers(0, 3, (count, side, side), np.uint8) for _ in range(2))
     return tuple(rng.integers(0, 256, (count, side, side, 3), np.uint8) for _ in range(2))
 
@@ -50,11 +51,30 @@ def values(name: str, ours, reference) -> dict[str, float]:
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_says_what_it_is(name: str) -> None:
     metric = METRICS.get(name)
-    assert metric.compares in KINDS
+    assert metric.compares in COMPARISONS
     assert metric.unit
     assert metric.better in ("lower", "higher")
     assert len(metric.measures(name)) == max(1, len(metric.members))
-    assert metric.compute.__doc__
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_documents_its_arguments_its_value_and_its_source(name: str) -> None:
+    compute = METRICS.get(name).compute
+    sections = documented_sections(compute)
+    assert {"Args", "Returns", "Source"} <= sections.keys()
+    for parameter in inspect.signature(compute).parameters:
+        assert re.search(rf"^{parameter}: \S", sections["Args"], re.MULTILINE), f"{parameter} is not documented"
+
+
+def documented_sections(function) -> dict[str, str]:
+    """The sections of a docstring in Google's form, each with its text, by their headings."""
+    parts = re.split(r"^(\w+):\n", inspect.getdoc(function), flags=re.MULTILINE)
+    headings, texts = parts[1::2], parts[2::2]
+    sections = {}
+    for heading, text in zip(headings, texts, strict=True):
+        assert text.strip(), f"{heading} says nothing"
+        sections[heading] = inspect.cleandoc("\n" + text)
+    return sections
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -110,13 +130,13 @@ def test_one_sample_has_a_value_or_is_refused(name: str) -> None:
         assert all(math.isfinite(value) for value in values(name, ours, reference).values())
 
 
-@pytest.mark.parametrize("name", of_kind("masks"))
+@pytest.mark.parametrize("name", metrics_of("masks"))
 def test_masks_that_are_all_void_have_no_value(name: str) -> None:
     prediction, truth = inputs("masks")
     assert all(math.isnan(value) for value in values(name, prediction, np.full_like(truth, VOID)).values())
 
 
-@pytest.mark.parametrize("name", of_kind("masks"))
+@pytest.mark.parametrize("name", metrics_of("masks"))
 def test_one_class_is_right_where_it_has_a_value(name: str) -> None:
     """An image of one class has no contour inside it, and no IoU of the other classes."""
     blank = np.zeros((2, 32, 32), np.uint8)
@@ -130,14 +150,14 @@ def test_one_class_is_right_where_it_has_a_value(name: str) -> None:
     assert all(value == 0 or math.isnan(value) for value in wrong.values())
 
 
-@pytest.mark.parametrize("name", of_kind("masks"))
+@pytest.mark.parametrize("name", metrics_of("masks"))
 def test_a_label_without_a_class_is_refused(name: str) -> None:
     prediction, truth = inputs("masks")
     with pytest.raises(ValueError, match="labels must be below 3"):
         METRICS.get(name)(np.full_like(prediction, 3), truth, **FACTS)
 
 
-@pytest.mark.parametrize("name", of_kind("masks"))
+@pytest.mark.parametrize("name", metrics_of("masks"))
 def test_what_is_predicted_for_void_pixels_does_not_matter(name: str) -> None:
     prediction, truth = inputs("masks")
     truth[:, 8:20, 8:20] = VOID
@@ -146,7 +166,7 @@ def test_what_is_predicted_for_void_pixels_does_not_matter(name: str) -> None:
     assert values(name, prediction, truth) == values(name, other, truth)
 
 
-@pytest.mark.parametrize("name", of_kind("samples"))
+@pytest.mark.parametrize("name", metrics_of("samples"))
 def test_blank_samples_have_a_value_nan_or_infinity_but_no_warning(name: str) -> None:
     ours, reference = inputs("samples")
     blank = np.full_like(ours, 77)
@@ -157,7 +177,7 @@ def test_blank_samples_have_a_value_nan_or_infinity_but_no_warning(name: str) ->
         assert not any(math.isfinite(value) for value in found.values())
 
 
-@pytest.mark.parametrize("name", of_kind("samples") + of_kind("reconstructions"))
+@pytest.mark.parametrize("name", metrics_of("samples") + metrics_of("reconstructions"))
 @pytest.mark.parametrize("side", [1, 2, 8, 14])
 def test_small_images_have_a_value_or_are_refused(name: str, side: int) -> None:
     ours, reference = inputs(METRICS.get(name).compares, side=side)

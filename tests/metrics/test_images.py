@@ -9,8 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve, gaussian_filter
 from scipy.stats import f_oneway
-
-from bench.metrics.checkerboard import (
+from upbench.metrics.checkerboard import (
     LATTICE_ENERGY,
     checkerboard,
     lattice_energy,
@@ -19,8 +18,9 @@ from bench.metrics.checkerboard import (
     phase_variance,
     power_spectrum,
 )
-from bench.metrics.reconstruction import reconstruction_psnr, reconstruction_rmse, reconstruction_ssim
-from bench.metrics.spectrum import azimuthal_average, spectral_distance
+from upbench.metrics.reconstruction import reconstruction_psnr, reconstruction_rmse, reconstruction_ssim
+from upbench.metrics.spectrum import azimuthal_average, spectral_distance
+
 from tests.metrics.conftest import checkered
 
 
@@ -55,7 +55,7 @@ def test_the_spectrum_keeps_the_energy_of_white_noise() -> None:
 def test_images_that_have_no_score_are_refused(tiles) -> None:
     generated, real = tiles
     for side in (63, 14):
-        with pytest.raises(ValueError, match="even and at least 16"):
+        with pytest.raises(ValueError, match="multiples of 2 and at least 16"):
             checkerboard(generated[:, :side, :side], real[:, :side, :side])
 
 

@@ -10,10 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from bench.metrics import METRICS
-from bench.metrics.boundary import RADII, band, boundary_f, boundary_iou, contour, trimap, trimap_iou
-from bench.metrics.overlap import iou, mean_iou, mean_iou_released, pixel_accuracy
+from upbench.metrics import METRICS
+from upbench.metrics.boundary import RADII, boundary_f, boundary_iou, draw_band, draw_contour, draw_trimap, trimap_iou
+from upbench.metrics.overlap import iou, mean_iou, mean_iou_released, pixel_accuracy
 
 CLASSES = 3
 NAMES = ("a", "b", "c")
@@ -53,7 +52,7 @@ def test_the_band_is_its_definition(mask, width: int) -> None:
     near = np.zeros_like(mask[0])
     for row, column in np.ndindex(*mask.shape[1:]):
         near[row, column] = not padded[row : row + 2 * width + 1, column : column + 2 * width + 1].all()
-    assert np.array_equal(band(mask, width)[0], mask[0] & near)
+    assert np.array_equal(draw_band(mask, width)[0], mask[0] & near)
 
 
 @settings(deadline=None)
@@ -135,7 +134,7 @@ def test_the_trimap_is_its_definition(truth, radius: int) -> None:
         rows, columns = (slice(max(0, at - radius), at + radius + 1) for at in (row, column))
         if len(np.unique(truth[image, rows, columns])) > 1:
             expected[image, row, column] = truth[image, row, column]
-    assert np.array_equal(trimap(truth, radius), expected)
+    assert np.array_equal(draw_trimap(truth, radius), expected)
 
 
 def test_trimaps_see_a_shifted_contour_the_better_the_narrower_they_are() -> None:
@@ -180,7 +179,7 @@ def test_boundary_f_forgives_what_is_within_its_reach() -> None:
     near, far = (boundary_f(np.roll(truth, shift, axis=2), truth, classes=2) for shift in (3, 8))
     assert near == 1, "0.75 % of this diagonal is 3 pixels"
     assert 0.4 < far < 0.7, "the two sides along the shift still match"
-    assert contour(truth == 1).sum() == 4 * 159
+    assert draw_contour(truth == 1).sum() == 4 * 159
 
 
 @pytest.mark.parametrize("name", ["mean_iou", "boundary_iou", "boundary_f"])

@@ -8,21 +8,27 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-
-from bench.errors import UserError
-from bench.layers import LAYERS, build
-from bench.layers.base import UpsamplingLayer
-from bench.models import MODELS
+from upbench.errors import UserError
+from upbench.layers import LAYERS, build
+from upbench.layers.base import UpsamplingLayer
+from upbench.models import MODELS
 
 SMALL = {"channels": 8, "depth": 3, "latent": 8, "backbone": "resnet18", "output_stride": 32}
 SIDE = {1: 32, 2: 32, 3: 16}
 COLOURS = 3  # an odd number: a layer may want another, but not of a network
+RECTANGLE = {1: (64,), 2: (32, 64), 3: (16, 8, 32)}
 NETWORKS = [(model, dims) for model in MODELS for dims in (1, 2, 3) if dims == 2 or "dims" in MODELS.options(model)]
 GANS = [model for model in MODELS if MODELS.get(model).role == "gan"]
 
 
 def make(
-    model: str, layer: str = "transposed_conv", size: int = 32, *, colours: int = 8, seed: int = 0, **options: object
+    model: str,
+    layer: str = "transposed_conv",
+    size: int | tuple[int, ...] = 32,
+    *,
+    colours: int = 8,
+    seed: int = 0,
+    **options: object,
 ) -> Any:
     """A small network, COLOURS out, or a bare layer, as many out as in; of `options` those that it has."""
     torch.manual_seed(seed)
@@ -210,9 +216,46 @@ def test_the_spectral_norm_of_every_map_of_the_discriminator_is_one() -> None:
         assert float(torch.linalg.matrix_norm(module.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize(("model", "dims"), NETWORKS)
+def test_every_network_works_on_rectangles(model: str, dims: int) -> None:
+    sides = RECTANGLE[dims]
+    network = make(model, "pixel_dcl", sides, dims=dims)
+    output = run(network)
+    scale = 2 if network.role == "layer" else 1
+    assert output.shape == (2, outputs(model), *(scale * side for side in sides))
+    assert output.isfinite().all()
+    if network.role == "gan":
+        assert network.discriminator()(output).shape == (2,)
+
+
+@pytest.mark.parametrize(("model", "dims"), NETWORKS)
+def test_one_side_is_the_same_as_that_side_in_each_dimension(model: str, dims: int) -> None:
+    side = SIDE[dims]
+    one, other = (make(model, "pixel_dcl", size, dims=dims) for size in (side, (side,) * dims))
+    assert one.input_shape == other.input_shape
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if MODELS.get(model).role == "dense"])
+def test_a_dense_network_has_the_same_weights_for_rectangles_as_for_squares(model: str) -> None:
+    square, rectangle = (make(model, "pixel_dcl", size) for size in (32, (32, 64)))
+    for name, value in square.state_dict().items():
+        assert torch.equal(value, rectangle.state_dict()[name]), name
+
+
 @pytest.mark.parametrize(
     ("model", "options", "size", "said"),
     [
+        ("unet", {"depth": 5}, (120, 160), "height 120 of 120x160 must be a multiple of 16 to be halved 4 times"),
+        ("unet", {"depth": 3, "dims": 3}, (8, 8, 9), "width 9 of 8x8x9 must be a multiple of 4"),
+        ("unet", {"depth": 3}, (32, 32, 32), "dims = 2 does not fit images of"),
+        ("unet", {"depth": 6}, (0, 32), "height 0 of 0x32 must be a multiple of 32"),
+        ("vae", {}, (32, 40), "width 40 of 32x40 must be a multiple of 16"),
+        ("dcgan", {}, (40, 32), "height 40 of 40x32 must be a multiple of 16"),
+        ("sngan", {}, (32, 40), "width 40 of 32x40 must be a multiple of 16"),
+        ("deeplab", {}, (32, 48), "width 48 of 32x48 must be a multiple of 32"),
+        ("single", {}, (32,), "dims = 2 does not fit images of"),
         ("unet", {"depth": 6}, 48, "size 48 must be a multiple of 32"),
         ("unet", {"depth": 1}, 32, "depth must be at least 2"),
         ("unet", {"dims": 4}, 32, "dims must be 1, 2 or 3, got 4"),
@@ -224,7 +267,9 @@ def test_the_spectral_norm_of_every_map_of_the_discriminator_is_one() -> None:
         ("deeplab", {"output_stride": 16}, 32, "output_stride of resnet18 must be 32, got 16"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(model: str, options: dict[str, int], size: int, said: str) -> None:
+def test_what_does_not_fit_is_refused_in_one_line(
+    model: str, options: dict[str, int], size: int | tuple[int, ...], said: str
+) -> None:
     with pytest.raises(ValueError, match=said) as refusal, torch.device("meta"):
         make(model, size=size, **options)
     assert "\n" not in str(refusal.value)

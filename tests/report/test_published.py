@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from upbench.errors import UserError
+from upbench.report.published import published_to_markdown, read_published
 
-from bench.errors import UserError
-from bench.report.published import read_published, to_markdown
 from tests.conftest import ROOT
 
 TABLE = """
@@ -23,7 +23,7 @@ columns = ["mean IoU"]
 
 
 def test_the_committed_figures_are_shown_and_the_unchecked_are_named() -> None:
-    text = to_markdown(read_published(ROOT / "results" / "published.toml"))
+    text = published_to_markdown(read_published(ROOT / "results" / "published.toml"))
     assert "| iPixelDCL | 0.7336 |" in text
     assert "1705.06820): no figure" in text
     assert text in (ROOT / "results" / "README.md").read_text()
@@ -31,7 +31,7 @@ def test_the_committed_figures_are_shown_and_the_unchecked_are_named() -> None:
 
 def test_a_row_without_figures_says_so(tmp_path: Path) -> None:
     (tmp_path / "published.toml").write_text(TABLE)
-    assert "| other | not checked |" in to_markdown(read_published(tmp_path / "published.toml"))
+    assert "| other | not checked |" in published_to_markdown(read_published(tmp_path / "published.toml"))
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
-
-from bench.report import simulate
-from bench.report.statistics import (
+from upbench.report.multiplicity import holm, most_equal_pairs, possible_equal_pairs, shaffer
+from upbench.report.statistics import (
     compare,
     detectable,
     estimate,
     estimate_difference,
     f_test_p,
-    first_factor,
-    holm,
     omnibus_p,
+    pair_rows,
     paired_p,
-    pairs,
-    shaffer,
-    true_counts,
 )
+from upbench.studies import statistics_rates
 
 FLOATS = st.integers(-(10**6), 10**6).map(lambda value: value / 1000)
 LOST = st.one_of(FLOATS, st.just(math.nan))
@@ -70,7 +66,7 @@ def test_a_difference_is_taken_over_the_seeds_that_both_have() -> None:
 def test_the_interval_of_a_difference_covers_the_known_effect(noise: str, n: int) -> None:
     """Differences of like layers are symmetric: of 1,000 trials 93 to 97 % cover it, or more where tails are heavy."""
     rng = np.random.default_rng(n)
-    ours, theirs = simulate.NOISES[noise]
+    ours, theirs = statistics_rates.NOISES[noise]
     common = 5 * rng.standard_normal((1000, n))
     pairs_of_runs = zip(common + 1 + ours(rng, (1000, n)), common + theirs(rng, (1000, n)), strict=True)
     found = [estimate_difference(a, b) for a, b in pairs_of_runs]
@@ -90,7 +86,7 @@ def test_holm_is_its_definition(p_values: list[float]) -> None:
 
 @given(blocks(LOST))
 def test_each_pair_is_a_paired_t_test_over_common_seeds(block: np.ndarray) -> None:
-    p_values, found = paired_p(block), pairs(block)
+    p_values, found = paired_p(block), pair_rows(block)
     for i, j in itertools.permutations(range(block.shape[1]), 2):
         difference = block[:, i] - block[:, j]
         difference = difference[np.isfinite(difference)]
@@ -139,8 +135,8 @@ def test_the_counts_of_equal_pairs_are_those_of_all_partitions() -> None:
     for rows in range(2, 7):
         labellings = itertools.product(range(rows), repeat=rows)
         counts = {sum(a == b for a, b in itertools.combinations(labels, 2)) for labels in labellings}
-        assert true_counts(rows) == tuple(sorted(counts))
-    assert [first_factor(rows) for rows in (2, 3, 4, 9)] == [1, 1, 3, 28]
+        assert possible_equal_pairs(rows) == tuple(sorted(counts))
+    assert [most_equal_pairs(rows) for rows in (2, 3, 4, 9)] == [1, 1, 3, 28]
 
 
 @given(st.integers(2, 5).flatmap(lambda rows: arrays(float, (rows, rows), elements=st.floats(0, 1))))
@@ -150,7 +146,7 @@ def test_shaffer_is_its_definition(p_values: np.ndarray) -> None:
     ordered = sorted(itertools.combinations(range(rows), 2), key=lambda pair: p_values[pair])
     adjusted, highest = shaffer(p_values), 0.0
     for rejected, pair in enumerate(ordered):
-        still = [n for n in true_counts(rows) if n <= min(len(ordered) - rejected, first_factor(rows))]
+        still = [n for n in possible_equal_pairs(rows) if n <= min(len(ordered) - rejected, most_equal_pairs(rows))]
         highest = max(highest, min(1.0, max(still) * p_values[pair]))
         assert adjusted[pair] == adjusted[pair[::-1]] == pytest.approx(highest)
 
@@ -179,7 +175,7 @@ def test_identical_layers_are_called_different_in_at_most_5_percent_of_blocks(
     rng = np.random.default_rng(rows + seeds)
     wrong = 0
     for _ in range(trials):
-        (adjusted,) = compare([simulate.draw_block(seeds, np.zeros(rows), np.ones(rows), rng)])
+        (adjusted,) = compare([statistics_rates.draw_block(seeds, np.zeros(rows), np.ones(rows), rng)])
         wrong += (adjusted < 0.05).any()
     assert not beyond_chance(wrong, 0.05, trials)
 
@@ -188,17 +184,17 @@ def test_identical_layers_are_called_different_in_at_most_5_percent_of_blocks(
 def test_identical_layers_are_called_different_in_at_most_5_percent_of_whole_grids(different: int) -> None:
     """Four layers, five seeds, eight columns; in some of them one layer is truly far better."""
     rng = np.random.default_rng(different)
-    together, alone = simulate.grids_with_false_calls(4, 5, 8, different, 300, rng)
+    together, alone = statistics_rates.grids_with_false_calls(4, 5, 8, different, 300, rng)
     assert not beyond_chance(round(together * 300), 0.05, 300)
     assert alone > together
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "seeds"), simulate.SIZES)
+@pytest.mark.parametrize(("rows", "seeds"), statistics_rates.SIZES)
 def test_identical_layers_are_seldom_called_different_whatever_the_noise(rows: int, seeds: int) -> None:
     rng = np.random.default_rng(0)
-    for noise in (simulate._normal, simulate._heavy, simulate._skewed):
-        rate = simulate.false_rate("this suite", rows, seeds, "equal noise", noise, 2000, rng)
+    for noise in (statistics_rates._normal, statistics_rates._heavy, statistics_rates._skewed):
+        rate = statistics_rates.false_rate("this suite", rows, seeds, "equal noise", noise, 2000, rng)
         assert not beyond_chance(round(rate * 2000), 0.05, 2000)
 
 
@@ -206,14 +202,16 @@ def test_equal_layers_beside_a_better_one_are_told_apart_in_at_most_5_percent() 
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(1000):
-        (adjusted,) = compare([simulate.draw_block(5, np.array([30.0, 0, 0, 0]), np.ones(4), rng)])
+        (adjusted,) = compare([statistics_rates.draw_block(5, np.array([30.0, 0, 0, 0]), np.ones(4), rng)])
         wrong += (adjusted[1:, 1:] < 0.05).any()
     assert not beyond_chance(wrong, 0.05, 1000)
 
 
 @pytest.mark.parametrize(("rows", "seeds", "columns"), [(2, 5, 1), (2, 5, 8), (4, 3, 1), (4, 5, 1), (4, 5, 8)])
 def test_what_is_said_to_be_detectable_is_detected_four_times_in_five(rows: int, seeds: int, columns: int) -> None:
-    _, found = simulate.power_where_detectable(rows, seeds, columns, 800 // columns + 200, np.random.default_rng(0))
+    _, found = statistics_rates.power_where_detectable(
+        rows, seeds, columns, 800 // columns + 200, np.random.default_rng(0)
+    )
     assert 0.74 <= found <= 0.86
 
 

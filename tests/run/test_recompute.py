@@ -9,21 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.testing import CliRunner
+from upbench.cell import Cell, Spec
+from upbench.cli.app import app
+from upbench.data import DATA
+from upbench.errors import UserError
+from upbench.grid.types import Grid
+from upbench.layers import LAYERS
+from upbench.models import MODELS
+from upbench.run import worker
+from upbench.run.recompute import recompute
+from upbench.run.runner import plan
+from upbench.store.kept import read_kept
+from upbench.store.record import Record
+from upbench.store.results import Records, Results, read_results
+from upbench.store.store import Store
+from upbench.tasks import TASKS
 
-from bench.cell import Cell, Spec
-from bench.cli import app
-from bench.data import DATA
-from bench.errors import UserError
-from bench.layers import LAYERS
-from bench.models import MODELS
-from bench.run import worker
-from bench.run.kept import read_kept
-from bench.run.recompute import recompute
-from bench.run.runner import plan
-from bench.run.store import Record, Store
-from bench.tasks import TASKS
 from tests.conftest import Command
 
+GRID = Grid("t", 1.0, (), (), (), ())
 SAMPLED = ["kid_effnet", "precision_effnet", "checkerboard", "lattice_energy", "reconstruction_psnr"]
 
 
@@ -64,7 +68,7 @@ def test_masks_give_the_stored_figures_to_the_last_bit(finished: Path) -> None:
     cell_id = some_cell(Store(finished), 1)
     figures = values(stored(Store(finished), cell_id).measurements)
     assert "val_mean_iou" in figures
-    assert values(recompute(Store(finished), cell_id)) == figures
+    assert values(recompute(read_results(finished), cell_id)) == figures
 
 
 def test_samples_and_reconstructions_do_so_too(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_samples_and_reconstructions_do_so_too(tmp_path: Path) -> None:
     figures = values(stored(store, cell.id).measurements)
     wanted = {"lattice_energy[pi,0]", "lattice_energy[pi/2,pi/2]", "val_reconstruction_psnr", *SAMPLED}
     assert wanted - {"lattice_energy"} <= set(figures)
-    assert values(recompute(store, cell.id)) == figures
+    assert values(recompute(Results(tmp_path, GRID, {cell.id: stored(store, cell.id)}), cell.id)) == figures
 
 
 def test_the_command_says_so(finished: Path, upbench: Command) -> None:
@@ -99,7 +103,7 @@ def test_figures_that_the_run_did_not_ask_for(finished: Path) -> None:
     assert status == 0
     store = Store(finished)
     cell_id = some_cell(store, 1)
-    parts = values(recompute(store, cell_id, ["iou"]))
+    parts = values(recompute(read_results(finished), cell_id, ["iou"]))
     assert set(parts) <= {"iou[ocean]", "iou[land]", "iou[lake]"}
     assert np.mean(list(parts.values())) == values(stored(store, cell_id).measurements)["mean_iou"]
     for name, value in parts.items():
@@ -122,7 +126,7 @@ def test_what_differs_is_named(copy: Store) -> None:
 def test_whether_a_cell_is_kept_makes_nothing_stale(copy: Store) -> None:
     for path in copy.cells.glob("*.kept.npz"):
         path.unlink()
-    assert plan(copy.read_grid(), copy, retry=False).todo == ()
+    assert plan(copy.read_grid(), Records(copy), retry=False).todo == ()
 
 
 def test_what_cannot_be_recomputed_is_said_in_one_line(copy: Store, tmp_path: Path) -> None:
@@ -134,9 +138,9 @@ def test_what_cannot_be_recomputed_is_said_in_one_line(copy: Store, tmp_path: Pa
         with pytest.raises(UserError, match=message):
             said(*words)
     with pytest.raises(UserError, match="nothing was kept of this cell"):
-        recompute(copy, some_cell(copy, 0))
+        recompute(read_results(copy.root), some_cell(copy, 0))
     with pytest.raises(UserError, match="the cell has no result"):
-        recompute(copy, "0" * 16)
+        recompute(read_results(copy.root), "0" * 16)
     for path in copy.cells.glob("*.kept.npz"):
         path.unlink()
     with pytest.raises(UserError, match="keeps no predictions or samples"):

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from upbench.store.record import Record
+from upbench.store.store import Store
 
-from bench.run.store import Record, Store
 from tests.conftest import TINY, Command, arguments, environment
 
 

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
-from bench.cell import Cell, Spec
-from bench.data import DATA
-from bench.errors import Diverged
-from bench.layers import LAYERS
-from bench.models import MODELS
-from bench.tasks import TASKS
-from bench.tasks.adversarial import discriminator_loss, follow, generator_loss
-from bench.tasks.base import Result
+from upbench.cell import Cell, Spec
+from upbench.data import DATA
+from upbench.errors import Diverged
+from upbench.layers import LAYERS
+from upbench.models import MODELS
+from upbench.tasks import TASKS
+from upbench.tasks.adversarial import discriminator_loss, generator_loss, move_average
+from upbench.tasks.base import Result
 
 GANS = [model for model in MODELS if MODELS.get(model).role == "gan"]
 
@@ -110,11 +109,11 @@ def test_the_average_moves_by_its_share_of_the_way() -> None:
     average, network = (torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)) for _ in range(2))
     network(torch.randn(8, 3))  # its statistics move
     before = {name: value.clone() for name, value in average.state_dict().items()}
-    follow(average, network, 0.75)
+    move_average(average, network, 0.75)
     for name, value in network.state_dict().items():
         if value.is_floating_point():
             assert torch.allclose(average.state_dict()[name], 0.75 * before[name] + 0.25 * value)
-    follow(average, network, 0.0)
+    move_average(average, network, 0.0)
     for ours, theirs in zip(average.parameters(), network.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -138,4 +137,4 @@ def test_a_loss_that_is_not_finite_is_divergence(model: str, folder: Path) -> No
 def test_options_that_make_no_sense_are_refused(changes: dict[str, Any], said: str) -> None:
     subject = cell(**changes)
     with pytest.raises(ValueError, match=said):
-        TASKS.build("adversarial", **subject.task.options).check(subject)
+        TASKS.build("adversarial", **subject.task.options).check(subject, None)

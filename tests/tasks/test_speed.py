@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-
-from bench.cell import Cell, MemoryFormat, Spec
-from bench.layers import LAYERS, build
-from bench.models import MODELS
-from bench.tasks import TASKS
-from bench.tasks.memory import allocator_peak
-from bench.tasks.timing import time_interleaved
+from upbench.cell import Cell, MemoryFormat, Spec
+from upbench.layers import LAYERS, build
+from upbench.models import MODELS
+from upbench.tasks import TASKS
+from upbench.tasks.memory import measure_peak
+from upbench.tasks.timing import time_interleaved
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +105,7 @@ def test_the_peak_is_the_highest_moment_not_the_sum() -> None:
         del a, b
         return torch.empty(2000, dtype=torch.uint8)
 
-    assert allocator_peak(step, "cpu") == pytest.approx(6000, abs=256)
+    assert measure_peak(step, "cpu") == pytest.approx(6000, abs=256)
 
 
 def test_timing_tells_slow_from_fast_and_interleaves() -> None:
@@ -143,7 +142,7 @@ def test_a_failing_step_is_told() -> None:
 @pytest.mark.parametrize(
     ("layer", "changes", "said"),
     [
-        ("carafe", {"dims": 3}, "dims must be 2 for Carafe, got 3"),
+        ("carafe", {"dims": 3}, "dims must be 2 for CARAFE, got 3"),
         ("pixel_dcl", {"dims": 1, "memory_format": "channels_last"}, "'channels_last' needs 2 or 3 dimensions, got 1"),
     ],
 )
@@ -153,11 +152,11 @@ def test_dimensions_that_do_not_go_together_are_refused(
 ) -> None:
     subject = cell(layer, model, **changes)
     with pytest.raises(ValueError, match=said):
-        TASKS.build("speed", **subject.task.options).check(subject)
+        TASKS.build("speed", **subject.task.options).check(subject, None)
 
 
 @pytest.mark.parametrize("changes", [{"batch": 0}, {"seconds": 0.0}, {"blocks": -1}])
 def test_numbers_that_make_no_sense_are_refused(changes: dict[str, float]) -> None:
     subject = cell("pixel_dcl", **changes)
     with pytest.raises(ValueError, match=f"{next(iter(changes))} must be above 0"):
-        TASKS.build("speed", **subject.task.options).check(subject)
+        TASKS.build("speed", **subject.task.options).check(subject, None)

@@ -10,18 +10,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from bench.cell import Cell, Spec
-from bench.data import DATA
-from bench.errors import Diverged, UserError
-from bench.layers import LAYERS
-from bench.metrics import METRICS
-from bench.models import MODELS
-from bench.tasks import TASKS
-from bench.tasks.base import build_network
-from bench.tasks.generation import negative_elbo
-from bench.tasks.segmentation import class_weights
-from bench.tasks.training import batches
+from upbench.cell import Cell, Spec
+from upbench.data import DATA
+from upbench.errors import Diverged, UserError
+from upbench.layers import LAYERS
+from upbench.metrics import METRICS
+from upbench.models import MODELS
+from upbench.tasks import TASKS
+from upbench.tasks.base import build_network
+from upbench.tasks.generation import negative_elbo
+from upbench.tasks.segmentation import compute_class_weights
+from upbench.tasks.training import draw_batches
 
 
 def cell(
@@ -44,12 +43,12 @@ def run(subject: Cell, folder: Path | None = None):
 @settings(deadline=None)
 @given(count=st.integers(1, 20), batch=st.integers(1, 30), steps=st.integers(0, 12), seed=st.integers(0, 99))
 def test_batches_use_every_item_equally_often(count: int, batch: int, steps: int, seed: int) -> None:
-    drawn = list(batches(count, batch, steps, seed))
+    drawn = list(draw_batches(count, batch, steps, seed))
     assert [len(indices) for indices in drawn] == [batch] * steps
     uses = Counter(int(index) for indices in drawn for index in indices)
     frequencies = [uses[item] for item in range(count)]
     assert max(frequencies) - min(frequencies) <= 1
-    assert all(torch.equal(a, b) for a, b in zip(drawn, batches(count, batch, steps, seed), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(drawn, draw_batches(count, batch, steps, seed), strict=True))
 
 
 def test_segmentation_learns() -> None:
@@ -100,7 +99,7 @@ def test_void_pixels_do_not_train(tmp_path: Path, balance: float) -> None:
     probabilities = build_network(subject, 1, 2, 16).train()(x - x.mean()).softmax(1)
     truth = torch.from_numpy(masks).long()
     kept = truth != 255
-    weights = class_weights(torch.from_numpy(masks), 2, balance)[truth[kept]]
+    weights = compute_class_weights(torch.from_numpy(masks), 2, balance)[truth[kept]]
     each = -torch.where(truth == 1, probabilities[:, 1], probabilities[:, 0])[kept].log()
     expected = (weights * each).sum() / weights.sum()
     assert run(subject, tmp_path).raw["loss"] == pytest.approx([float(expected.detach())], rel=1e-5)
@@ -111,7 +110,7 @@ def test_void_pixels_do_not_train(tmp_path: Path, balance: float) -> None:
 )
 def test_classes_weigh_what_their_frequency_says(balance: float, expected: list[float]) -> None:
     masks = torch.tensor([0] * 8 + [1] * 4 + [2] * 2 + [255] * 2, dtype=torch.uint8).view(1, 4, 4)
-    weights = class_weights(masks, 4, balance)
+    weights = compute_class_weights(masks, 4, balance)
     assert torch.allclose(weights[:4], torch.tensor(expected, dtype=torch.float))
     assert not weights[4:].any(), "void weighs nothing"
 
@@ -145,4 +144,4 @@ def test_every_default_metric_of_a_task_exists(task: str) -> None:
 def test_a_metric_of_another_task_is_refused() -> None:
     subject = cell("segmentation", "unet", metrics=["checkerboard"])
     with pytest.raises(ValueError, match="compares samples"):
-        TASKS.build("segmentation", **subject.task.options).check(subject)
+        TASKS.build("segmentation", **subject.task.options).check(subject, None)

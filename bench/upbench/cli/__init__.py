@@ -1,0 +1,1 @@
+"""The command `upbench`: it parses, calls and prints."""

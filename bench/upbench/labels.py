@@ -1,0 +1,77 @@
+"""How cells and components are called where a person reads them: the one home of labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from upbench.cell import Cell, flatten
+
+
+def label_component(name: str) -> str:
+    """A registered name as it is; of a user's own part, "./my_layer.py:MyLayer", what it is called: "MyLayer"."""
+    return name.rpartition(":")[2]
+
+
+def label_components(names: Iterable[str]) -> dict[str, str]:
+    """The label of each name: `label_component`, or the whole name where two of them would be called the same."""
+    names_by_label: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        names_by_label[label_component(name)].add(name)
+    labels = {}
+    for label, called_so in names_by_label.items():
+        for name in called_so:
+            labels[name] = label if len(called_so) == 1 else name
+    return labels
+
+
+def label_setting(key: str, value: object) -> str:
+    """A setting beside others: "kernel_size=3" for the key "layer.kernel_size"."""
+    return f"{key.rpartition('.')[2]}={value}"
+
+
+def label_cells(cells: Mapping[str, Cell]) -> dict[str, str]:
+    """What tells each cell from the others, by its id.
+
+    The layer comes first, then task and network where the cells have several, then each setting in which cells of the
+    same task and network differ; an option of a layer counts among cells of the same layer.
+    """
+    settings_by_id = {cell_id: flatten(cell.to_json()) for cell_id, cell in cells.items()}
+    layers = label_components(settings["layer"] for settings in settings_by_id.values())
+    values = _values_by_group(settings_by_id.values())
+    several_networks = len({_group("task", settings) for settings in settings_by_id.values()}) > 1
+    labels = {}
+    for cell_id, settings in settings_by_id.items():
+        words = [layers[settings["layer"]]]
+        if several_networks:
+            words += [label_component(settings["task"]), label_component(settings["model"])]
+        for key in sorted(settings):
+            if key != "layer" and len(values[_group(key, settings), key]) > 1:
+                words.append(f"{key}={settings[key]}")
+        labels[cell_id] = " ".join(words)
+    return labels
+
+
+def _group(key: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells among which a setting may differ."""
+    if key.startswith("layer."):
+        return settings["task"], settings["model"], settings["layer"]
+    return settings["task"], settings["model"]
+
+
+def _values_by_group(all_settings: Iterable[Mapping[str, Any]]) -> Mapping[tuple[tuple[str, ...], str], set[str]]:
+    """The values that each setting takes within each group; a cell that lacks a setting counts as None."""
+    members: defaultdict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    keys: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for settings in all_settings:
+        for key in settings:
+            keys[_group(key, settings)].add(key)
+        # each cell is in two groups: that of its network, and within it that of its layer
+        for group in {_group("layer.", settings), _group("task", settings)}:
+            members[group].append(settings)
+    found: dict[tuple[tuple[str, ...], str], set[str]] = {}
+    for group, its_keys in keys.items():
+        for key in its_keys:
+            found[group, key] = {str(settings.get(key)) for settings in members[group]}
+    return found
