@@ -14,7 +14,7 @@ class Diverged(Exception):
     """Training or evaluation left the finite numbers. An outcome of a cell, not a failure of the suite."""
 
 
-def unknown(what: str, name: object, allowed: Iterable[str], where: str = "") -> UserError:
+def unknown_name_error(what: str, name: object, allowed: Iterable[str], where: str = "") -> UserError:
     """The refusal of a name that is not on a list, with the nearest one that is.
 
     Args:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from upbench.cell import Cell, flatten
+from upbench.measurement import VALIDATION
 
 
 def label_component(name: str) -> str:
@@ -26,9 +27,31 @@ def label_components(names: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def label_setting(key: str, value: object) -> str:
-    """A setting beside others: "kernel_size=3" for the key "layer.kernel_size"."""
-    return f"{key.rpartition('.')[2]}={value}"
+def split_column(name: str) -> tuple[str, str]:
+    """The experiment and the metric of "experiment.metric". A metric may have dots of its own."""
+    # the first dot, since the name of an experiment has none
+    experiment, _, metric = name.partition(".")
+    return experiment, metric
+
+
+def label_columns(names: Iterable[str]) -> dict[str, str]:
+    """The label of each column: "coast mean_iou" for "coast.mean_iou", "coast MINE" for "coast../mine.py:MINE"."""
+    split = {name: split_column(name) for name in names}
+    short = label_metrics(metric for _, metric in split.values())
+    return {name: f"{experiment} {short[metric]}" for name, (experiment, metric) in split.items()}
+
+
+def label_metrics(metrics: Iterable[str]) -> dict[str, str]:
+    """`label_components` of metrics, of which a prefix "val_" and a member in brackets stay: "val_MY_METRIC[sky]"."""
+    names = {metric: _name_of_metric(metric) for metric in metrics}
+    short = label_components(names.values())
+    return {metric: metric.replace(name, short[name], 1) for metric, name in names.items()}
+
+
+def _name_of_metric(metric: str) -> str:
+    """The name in "val_NAME[member]". The member, the name of a class, may have colons of its own."""
+    named = metric.partition("[")[0]
+    return named.removeprefix(VALIDATION)
 
 
 def label_cells(cells: Mapping[str, Cell]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 from upbench.modules import Reference, is_file_name
 
 
@@ -73,7 +73,7 @@ class Registry(Mapping[str, str]):
             module, colon, attribute = entry.rpartition(":")
             if colon and module and attribute.isidentifier():
                 return Reference(module, attribute)
-        raise unknown(self.kind, name, self._entries, where)
+        raise unknown_name_error(self.kind, name, self._entries, where)
 
     def get(self, name: str, where: str = "") -> Any:  # type: ignore[override]
         """The component of that name.
@@ -88,7 +88,7 @@ class Registry(Mapping[str, str]):
         module = import_outside(reference.module, place)
         if not hasattr(module, reference.name):
             public = [known for known in vars(module) if not known.startswith("_")]
-            raise unknown("name", reference.name, public, place)
+            raise unknown_name_error("name", reference.name, public, place)
         component = getattr(module, reference.name)
         # said here, or it would be an AttributeError somewhere in the middle of a run
         lacking = [attribute for attribute in self._needs if not hasattr(component, attribute)]
@@ -110,7 +110,7 @@ class Registry(Mapping[str, str]):
         place = self._place(name, where)
         for key in options:
             if key not in model.model_fields:
-                raise unknown("option", key, model.model_fields, place)
+                raise unknown_name_error("option", key, model.model_fields, place)
         try:
             # through JSON, in which a tuple and a list are the same and a cell is stored
             checked = model.model_validate_json(json.dumps(dict(options)), strict=True)
@@ -135,7 +135,7 @@ class Registry(Mapping[str, str]):
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "literal_error" and key in model.model_fields:
             allowed = typing.get_args(model.model_fields[key].annotation)
-            return unknown(key, first["input"], map(str, allowed), place)
+            return unknown_name_error(key, first["input"], map(str, allowed), place)
         return UserError(f"{place}: option {key!r} = {first['input']!r}: {first['msg']}")
 
     def _model(self, name: str, where: str) -> type[BaseModel]:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from upbench.errors import UserError
 from upbench.grid.spec import FigureSpec, TableSpec
 from upbench.grid.types import Grid
+from upbench.labels import label_columns
 from upbench.layers import LAYERS
-from upbench.report.blocks import label_columns
 from upbench.report.figures import draw
 from upbench.report.frame import to_frame
 from upbench.report.latex import table_to_latex

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upbench.cell import Cell
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 from upbench.gate.cells import dump_cells, parse_cells
 
 PLUGINS = ("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "upbench.gate.plugin")
@@ -52,7 +52,7 @@ def checked_out(root: Path, revision: str) -> Iterator[Path]:
         # an annotated tag stands for its commit, and what is no commit is refused
         commit = _run_git(root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     except UserError:
-        raise unknown("revision", revision, names, str(root)) from None
+        raise unknown_name_error("revision", revision, names, str(root)) from None
     with tempfile.TemporaryDirectory(prefix="upbench-") as folder:
         tree = Path(folder, "base")
         _run_git(root, "worktree", "add", "--detach", "--quiet", str(tree), commit)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from upbench.cell import Cell
 from upbench.data import DATA
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 from upbench.grid.expand import SETTINGS
 from upbench.grid.spec import NEEDS, FigureSpec, TuneSpec
 from upbench.grid.types import Experiment, Grid
@@ -77,7 +77,7 @@ def check_tune(tune: TuneSpec, experiment: Experiment, where: str) -> None:
         raise UserError(f"{where}: seeds = {tune.seeds} must be some, none of them reported: {sorted(reported)}")
     known = measured_by(experiment)
     if tune.metric not in known:
-        raise unknown("metric", tune.metric, known, where)
+        raise unknown_name_error("metric", tune.metric, known, where)
 
 
 def check_names(what: str, names: list[str], path: Path) -> None:
@@ -95,7 +95,7 @@ def check_kept_seeds(grid: Grid, path: Path) -> None:
         seeds |= {cell.seed for cell in choice.candidates}
     for seed in grid.keep_seeds:
         if seed not in seeds:
-            raise unknown("seed", seed, map(str, seeds), f"{path}: keep_seeds")
+            raise unknown_name_error("seed", seed, map(str, seeds), f"{path}: keep_seeds")
 
 
 def check_reports(grid: Grid, path: Path) -> None:
@@ -110,7 +110,7 @@ def check_reports(grid: Grid, path: Path) -> None:
             _check_column(column, columns, where)
         for row in table.rows:
             if row.partition(".")[0] not in SETTINGS:
-                raise unknown("row", row, SETTINGS, where)
+                raise unknown_name_error("row", row, SETTINGS, where)
     for figure in grid.figures:
         _check_figure(figure, columns, names, f"{path}: figure {figure.name!r}")
 
@@ -130,13 +130,13 @@ def _check_figure(figure: FigureSpec, columns: set[str], experiments: Iterable[s
     across = figure.x
     if figure.kind == "sweep":
         if across.partition(".")[0] not in SETTINGS:
-            raise unknown("setting", across, SETTINGS, where)
+            raise unknown_name_error("setting", across, SETTINGS, where)
         across = ""  # a setting is no column
     for axis in (figure.y, across):
         if axis:
             _check_column(axis, columns, where)
     if figure.experiment and figure.experiment not in experiments:
-        raise unknown("experiment", figure.experiment, experiments, where)
+        raise unknown_name_error("experiment", figure.experiment, experiments, where)
 
 
 def _check_column(name: str, columns: set[str], where: str) -> None:
@@ -146,4 +146,4 @@ def _check_column(name: str, columns: set[str], where: str) -> None:
     """
     opened = re.sub(r"\[.+\]$", f"[{OPEN}]", name)
     if f"[{OPEN}]" in name or columns.isdisjoint({name, opened}):
-        raise unknown("column", name, columns, where)
+        raise unknown_name_error("column", name, columns, where)

@@ -9,7 +9,7 @@ from typing import Any
 
 from upbench.cell import CHOICES, COMPONENTS, Cell, Spec, flatten
 from upbench.data import DATA
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 from upbench.grid.spec import ExperimentSpec, GridSpec, Settings, TuneSpec
 from upbench.grid.types import Choice, Experiment
 from upbench.layers import LAYERS
@@ -152,7 +152,7 @@ def _check_keys(settings: Settings, where: str) -> None:
         # only components have options, so only their names can have a dot behind them
         if component not in (COMPONENTS if dot else SETTINGS):
             dotted = [f"{each}.OPTION" for each in COMPONENTS]
-            raise unknown("setting", key, [*SETTINGS, *dotted], where)
+            raise unknown_name_error("setting", key, [*SETTINGS, *dotted], where)
 
 
 def _make_component(component: str, given: object, settings: Settings, where: str) -> Spec:
@@ -172,7 +172,7 @@ def _make_component(component: str, given: object, settings: Settings, where: st
 def _check_values(values: Settings, where: str) -> None:
     for key, allowed in CHOICES.items():
         if key in values and values[key] not in allowed:
-            raise unknown(key, values[key], allowed, where)
+            raise unknown_name_error(key, values[key], allowed, where)
     for key, wanted, least in PLAIN_SETTINGS:
         value = values.get(key, least)
         # not isinstance: True is an int to Python, and no seed
@@ -190,7 +190,7 @@ class Exclusion:
         for pattern in patterns:
             for key in pattern:
                 if key.partition(".")[0] not in SETTINGS:
-                    raise unknown("setting", key, SETTINGS, f"{where}, exclude")
+                    raise unknown_name_error("setting", key, SETTINGS, f"{where}, exclude")
 
     def matches(self, cell: Cell) -> bool:
         """Whether the cell has all settings of one of the patterns."""

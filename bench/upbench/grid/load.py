@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from upbench.errors import unknown
+from upbench.errors import unknown_name_error
 from upbench.grid.check import check_cells, check_kept_seeds, check_names, check_reports, check_tune
 from upbench.grid.expand import expand
 from upbench.grid.spec import ExperimentSpec, GridSpec, Settings, read_spec
@@ -25,7 +25,9 @@ def find_grid(name: str) -> Path:
     shipped = SHIPPED / f"{name}.toml"
     if not shipped.is_file():
         known = [file.stem for file in SHIPPED.glob("*.toml")]
-        raise unknown("grid", name, known, "the grids that come with upbench; a file is named with its ending, .toml")
+        raise unknown_name_error(
+            "grid", name, known, "the grids that come with upbench; a file is named with its ending, .toml"
+        )
     return shipped
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from upbench.cell import flatten
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 from upbench.grid.types import Experiment, Grid
 
 Place = tuple[str, str]  # the name of an experiment, and the id of one of its cells or choices
@@ -64,9 +64,9 @@ def _places_that_meet(condition: str, settings: dict[Place, dict[str, Any]]) -> 
             if its_value == value:
                 places.add(place)
     if key not in known_keys:
-        raise unknown("setting", key, known_keys, f"--only {condition!r}")
+        raise unknown_name_error("setting", key, known_keys, f"--only {condition!r}")
     if not places:
-        raise unknown(key, value, known_values, f"--only {condition!r}")
+        raise unknown_name_error(key, value, known_values, f"--only {condition!r}")
     return places
 
 

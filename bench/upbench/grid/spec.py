@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Names = Annotated[list[str], Field(min_length=1)]
@@ -161,7 +161,7 @@ def _explain(error: ValidationError, path: Path) -> UserError:
     if parents:
         where += f", {'.'.join(map(str, parents))}"
     if unknown_keys:
-        return unknown("key", key, _table_of(parents).model_fields, where)
+        return unknown_name_error("key", key, _table_of(parents).model_fields, where)
     return UserError(f"{where}: {key}: {first['msg'].lower()}")
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from upbench.errors import UserError
 from upbench.grid.spec import TableSpec
+from upbench.labels import label_columns, split_column
 from upbench.layers import REFERENCE
-from upbench.report.frame import label_metrics
 from upbench.report.statistics import Floats
 
 # settings that make replicates, not rows
@@ -88,24 +88,6 @@ class Block:
     def key(self) -> tuple[str, frozenset[str]]:
         """What the block is known by. The same column of the same cells in two tables is one comparison."""
         return self.column.name, self.cells
-
-
-def split_column(name: str) -> tuple[str, str]:
-    """The experiment and the metric of "experiment.metric". A metric may have dots of its own."""
-    # the first dot, since the name of an experiment has none
-    experiment, _, metric = name.partition(".")
-    return experiment, metric
-
-
-def label_columns(names: Sequence[str]) -> dict[str, str]:
-    """The label of each column: "coast mean_iou" for "coast.mean_iou", "coast MINE" for "coast../mine.py:MINE"."""
-    metrics = [split_column(name)[1] for name in names]
-    short = label_metrics(metrics)
-    labels = {}
-    for name in names:
-        experiment, metric = split_column(name)
-        labels[name] = f"{experiment} {short[metric]}"
-    return labels
 
 
 def read_blocks(frame: pd.DataFrame, spec: TableSpec, name: str) -> list[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +80,6 @@ def tidy(rows: list[Row]) -> pd.DataFrame:
     )
 
 
-def label_metrics(metrics: Iterable[str]) -> dict[str, str]:
-    """`label_components` of metrics, of which a prefix "val_" and a member in brackets stay: "val_MY_METRIC[sky]"."""
-    names = {metric: _name_of_metric(metric) for metric in metrics}
-    short = label_components(names.values())
-    return {metric: metric.replace(name, short[name], 1) for metric, name in names.items()}
-
-
 def write_frame(frame: pd.DataFrame, root: Path) -> None:
     """Write frame.parquet and frame.csv, which are derived from the records and may be deleted at will."""
     plain = frame.copy()
@@ -137,12 +130,6 @@ def _hash_splits(record: Record) -> str:
     text = json.dumps(seen, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     return digest.hexdigest()[:12]
-
-
-def _name_of_metric(metric: str) -> str:
-    """The name in "val_NAME[member]". The member, the name of a class, may have colons of its own."""
-    named = metric.partition("[")[0]
-    return named.removeprefix("val_")
 
 
 def _label_layers(frame: pd.DataFrame) -> pd.Series:

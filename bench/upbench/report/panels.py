@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from upbench.report.blocks import label_columns
+from upbench.labels import label_columns
 from upbench.report.selection import label_settings, varied_settings
 from upbench.report.style import new_figure
 from upbench.report.tables import write_unit

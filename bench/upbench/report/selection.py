@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from upbench.errors import UserError
 from upbench.grid.spec import FigureSpec
-from upbench.report.blocks import NOT_SETTINGS, REPLICATES, split_column, tuned_keys
+from upbench.labels import split_column
+from upbench.report.blocks import NOT_SETTINGS, REPLICATES, tuned_keys
 from upbench.report.style import Palette, choose_palette
 from upbench.report.tables import scale
 from upbench.store.results import Results

@@ -11,8 +11,9 @@ import pandas as pd
 
 from upbench.grid.spec import TableSpec
 from upbench.grid.types import Grid
+from upbench.labels import split_column
 from upbench.layers import REFERENCE
-from upbench.report.blocks import Block, Column, label_rows, read_blocks, split_column, tuned_keys
+from upbench.report.blocks import Block, Column, label_rows, read_blocks, tuned_keys
 from upbench.report.frame import to_frame
 from upbench.report.statistics import LEVEL, Estimate, Floats, compare, detectable, estimate, estimate_difference
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upbench.errors import UserError, unknown
+from upbench.errors import UserError, unknown_name_error
 from upbench.layers import build
 
 Shape = tuple[int, int, int]  # channels, side, batch
@@ -84,7 +84,7 @@ def parse_form(text: str) -> Form:
     option_text, *settings = rest.split("/")
     for setting in settings:
         if setting not in SETTINGS:
-            raise unknown("setting", setting, SETTINGS, text)
+            raise unknown_name_error("setting", setting, SETTINGS, text)
     return Form(layer, _parse_options(option_text.removeprefix(":")), tuple(settings))
 
 
