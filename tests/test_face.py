@@ -13,23 +13,24 @@ from upbench.layers import LAYERS
 
 from tests.conftest import environment
 
+# torchvision has no types of its own, and torch's own `Tensor.backward` has none
 SCRIPT = """
 import torch
 from torch import nn
+
 from upbench import SwapReport, swap
+from upbench.torchvision_shim import allow_torchvision
 
+allow_torchvision()
+from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor  # type: ignore[import-untyped]
 
-def train_step(network: nn.Module) -> float:
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    loss: torch.Tensor = network(torch.randn(2, 3, 8, 8)).square().mean()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.Conv2d(4, 1, 1))
+network: nn.Module = MaskRCNNPredictor(8, 4, num_classes=2)
 report: SwapReport = swap(network, "pixel_dcl", kernel_size=5)
-print(report, train_step(network) > 0)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+loss: torch.Tensor = network(torch.randn(2, 8, 7, 7)).square().mean()
+torch.autograd.backward([loss])
+optimizer.step()
+print(report, loss.item() > 0)
 """
 
 

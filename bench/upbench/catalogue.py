@@ -62,7 +62,7 @@ def describe(component: Reference, given: tuple[str, ...] = ()) -> Description:
         for name, default, annotation, owner in _class_options(module, statement):
             if name not in given:
                 choices = tuple(_listed_values(owner, annotation, DEPTH))
-                options.append(Option(name, ast.unparse(default), choices, documented.get(name, "")))
+                options.append(Option(name, _default_text(owner, default), choices, documented.get(name, "")))
         return Description(_first_paragraph(text), tuple(options))
     if isinstance(statement, ast.FunctionDef):
         return Description(_first_paragraph(ast.get_docstring(statement) or ""))
@@ -156,6 +156,16 @@ def _class_options(module: Module, definition: ast.ClassDef) -> Iterator[tuple[s
                 fields[statement.target.id] = (statement.value, statement.annotation, owner)
     for name, (default, annotation, owner) in fields.items():
         yield name, default, annotation, owner
+
+
+def _default_text(module: Module, default: ast.expr) -> str:
+    """A default as source; of a constant of the module, what it is set to."""
+    if isinstance(default, ast.Name):
+        for statement in module.definitions.get(default.id, ()):
+            value = getattr(statement, "value", None)
+            if isinstance(value, ast.Constant):
+                return ast.unparse(value)
+    return ast.unparse(default)
 
 
 def _listed_values(module: Module, annotation: ast.expr | None, depth: int) -> Iterator[str]:

@@ -47,7 +47,8 @@ def list_components() -> None:
 
 def _format_option(option: Option) -> str:
     """An option with its default first, then the other values it can take where they are listed."""
-    default = option.default.strip("'\"")
+    # without its quotes, but for a text without letters, of which nothing else would be left
+    default = option.default.strip("'\"") or "''"
     others = [choice for choice in option.choices if choice != default]
     return f"{option.name} = {' | '.join([default, *others])}"
 

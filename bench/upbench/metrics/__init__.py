@@ -48,4 +48,5 @@ METRICS = Registry(
         "phase_variance": "upbench.metrics.checkerboard:PHASE_VARIANCE",
         "spectral_distance": "upbench.metrics.spectrum:SPECTRAL_DISTANCE",
     },
+    needs=("compute", "compares", "unit", "better"),
 )
