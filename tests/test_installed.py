@@ -65,7 +65,9 @@ def test_it_is_not_this_checkout(installed: Path, tmp_path: Path) -> None:
 
 
 def test_a_shipped_grid_runs_by_its_name(installed: Path, tmp_path: Path) -> None:
-    done = run(installed, tmp_path, "-m", "upbench", "run", "smoke", "--only", "layer=pixel_dcl")
+    done = run(
+        installed, tmp_path, "-m", "upbench", "run", "smoke", "--only", "layer=pixel_dcl", "--only", "experiment=layer"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "results" / "runs" / "smoke" / "README.md").is_file()
 

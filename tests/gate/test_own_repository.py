@@ -106,6 +106,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_text())["rows"]
 
 
+@pytest.mark.slow
 def test_regress_of_unchanged_code_finds_nothing(upbench: Command, own: Path) -> None:
     """The tests of the repository, and how they are configured, do not matter."""
     (own / "pyproject.toml").write_text(PYPROJECT)

@@ -14,7 +14,7 @@ from upbench.errors import UserError
 from upbench.grid.load import load_grid
 from upbench.grid.select import select
 from upbench.grid.types import Grid
-from upbench.report.summary import check_tables
+from upbench.report.blocks import check_tables
 from upbench.store.provenance import fingerprint
 
 from tests.conftest import ROOT, TINY

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from upbench.errors import UserError
-from upbench.metrics import METRICS, by_features_of, effnet, features, inception
+from upbench.metrics import METRICS, by_features_of, effnet, effnet_network, features, inception, library
 
 from tests.metrics.conftest import checkered
 
@@ -19,7 +19,7 @@ from tests.metrics.conftest import checkered
 @pytest.fixture(scope="module")
 def layers(tiles):
     """Features (48, 1280) and logits (48, 1000) of both halves of the tiles, straight from the network."""
-    network = effnet.EfficientNetLite0([effnet.FEATURES, effnet.LOGITS], effnet.find_weights()).eval()
+    network = effnet.build([effnet.FEATURES, effnet.LOGITS], effnet.find_weights()).eval()
     with torch.inference_mode():
         return [[part.double() for part in network(torch.from_numpy(images).movedim(-1, 1))] for images in tiles]
 
@@ -70,7 +70,7 @@ def test_the_inception_score_is_that_of_its_formula(tiles, layers) -> None:
 def test_features_are_extracted_once_for_all_metrics(tiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPBENCH_CACHE", str(tmp_path))
     calls = []
-    monkeypatch.setattr(features, "get_featuresdict_from_dataset", lambda *a, **_: calls.append(a) or stub(len(a[0])))
+    monkeypatch.setattr(library, "get_featuresdict_from_dataset", lambda *a, **_: calls.append(a) or stub(len(a[0])))
     features._extract.cache_clear()
     generated, real = tiles
     for metric in (effnet.KID, effnet.IS, effnet.PRECISION, effnet.RECALL):
@@ -162,8 +162,8 @@ def extractions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(images))
         return extract(images, *args, **options)
 
-    extract = features.get_featuresdict_from_dataset
-    monkeypatch.setattr(features, "get_featuresdict_from_dataset", count)
+    extract = library.get_featuresdict_from_dataset
+    monkeypatch.setattr(library, "get_featuresdict_from_dataset", count)
     monkeypatch.setenv("UPBENCH_CACHE", str(tmp_path / "cache"))
     features._extract.cache_clear()
     return counts
@@ -240,5 +240,5 @@ def test_kept_features_follow_the_content_of_the_users_weights(
 def test_kept_features_follow_the_code_that_extracts() -> None:
     network = features._build(effnet.EXTRACTOR, features.hash_weights(effnet.EXTRACTOR))
     sources = features._sources(effnet.EXTRACTOR, network)
-    for module in (features, effnet, efficientnet_lite_pytorch.model):
+    for module in (features, effnet, effnet_network, efficientnet_lite_pytorch.model):
         assert Path(module.__file__).read_bytes() in sources

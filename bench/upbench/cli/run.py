@@ -50,7 +50,7 @@ def run(
 
     from upbench.grid.load import find_grid, load_grid
     from upbench.grid.select import select
-    from upbench.report.summary import check_tables
+    from upbench.report.blocks import check_tables
     from upbench.run.executor import Terms
     from upbench.run.pool import LocalPool
     from upbench.run.progress import Progress

@@ -152,6 +152,9 @@ def init_by_fan_in(weight: Tensor, fan_in: int) -> None:
     Source:
         LeCun et al., Efficient BackProp (1998), section 4.6.
     """
+    # a network that is only checked has no numbers to draw, and torch would import its compiler to draw none
+    if weight.is_meta:
+        return
     nn.init.normal_(weight)
     with torch.no_grad():
         # the mean square is made exact, and not only expected: phases with few taps would start a few per cent apart

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,12 +21,9 @@ from upbench.cache import remember
 from upbench.errors import UserError
 from upbench.measurement import Better
 from upbench.metrics.base import Metric
-from upbench.torchvision_shim import allow_torchvision
 
-allow_torchvision()
-
-import torch_fidelity  # noqa: E402 - it imports torchvision
-from torch_fidelity.utils import get_featuresdict_from_dataset  # noqa: E402
+if TYPE_CHECKING:
+    from torch_fidelity import FeatureExtractorBase
 
 BATCH = 64  # images that go through the network at once
 
@@ -46,7 +44,7 @@ class Extractor:
     name: str
     features: str
     logits: str
-    build: Callable[[list[str], Path], torch_fidelity.FeatureExtractorBase]
+    build: Callable[[list[str], Path], FeatureExtractorBase]
     find_weights: Callable[[], Path]
 
     def metric(self, compute: Callable[..., float], unit: str, better: Better) -> Metric:
@@ -144,6 +142,8 @@ def _hash_file(path: Path, state: tuple[int, ...]) -> str:
 
 def _describe_arithmetic() -> tuple[str, ...]:
     """Name what the last bits of features depend on beside code and weights: the libraries and the device."""
+    from upbench.metrics.library import torch_fidelity
+
     versions = torch.__version__, torch_fidelity.__version__
     if torch.cuda.is_available():
         return *versions, "cuda"
@@ -151,7 +151,7 @@ def _describe_arithmetic() -> tuple[str, ...]:
     return *versions, f"{torch.get_num_threads()} threads"
 
 
-def _sources(extractor: Extractor, network: torch_fidelity.FeatureExtractorBase) -> list[bytes]:
+def _sources(extractor: Extractor, network: FeatureExtractorBase) -> list[bytes]:
     """Read the code that extracts: of this module, of what builds the network, and of the classes of its modules.
 
     The classes of torch are left out, as its version stands for them. The order is that of the content, so that the
@@ -170,7 +170,7 @@ def _sources(extractor: Extractor, network: torch_fidelity.FeatureExtractorBase)
 # The content of the weights is a parameter of the two functions below, so that replaced weights are not taken for
 # those that were there before.
 @lru_cache(maxsize=2)
-def _build(extractor: Extractor, weights: str) -> torch_fidelity.FeatureExtractorBase:
+def _build(extractor: Extractor, weights: str) -> FeatureExtractorBase:
     network = extractor.build([extractor.features, extractor.logits], extractor.find_weights())
     network.requires_grad_(False)
     network.eval()
@@ -181,6 +181,8 @@ def _build(extractor: Extractor, weights: str) -> torch_fidelity.FeatureExtracto
 
 @lru_cache(maxsize=4)
 def _extract(extractor: Extractor, weights: str, images: _Images) -> dict[str, Tensor]:
+    from upbench.metrics.library import get_featuresdict_from_dataset
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return get_featuresdict_from_dataset(

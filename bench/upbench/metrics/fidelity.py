@@ -10,13 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from upbench.metrics.features import Extractor, extract, extract_and_keep, torch_fidelity
-
-# features.py, imported before, lets torchvision import beside any torch; torch_fidelity needs that
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric  # isort: skip
-from torch_fidelity.metric_isc import isc_features_to_metric  # isort: skip
-from torch_fidelity.metric_kid import kid_features_to_metric  # isort: skip
-from torch_fidelity.metric_prc import prc_features_to_metric  # isort: skip
+from upbench.metrics.features import Extractor, extract, extract_and_keep
 
 SUBSETS = 50
 SUBSET_SIZE = 100
@@ -43,6 +37,8 @@ def kid(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Ext
     Source:
         Binkowski et al., arXiv 1801.01401, section 4.
     """
+    from upbench.metrics.library import kid_features_to_metric, torch_fidelity
+
     our_features, real_features = features_of_both(extractor, generated, real, least=2)
     size = min(SUBSET_SIZE, len(generated), len(real))
     result = kid_features_to_metric(
@@ -75,6 +71,8 @@ def fd(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: Extr
     Source:
         Heusel et al., arXiv 1706.08500, section on the experiments, eq. 6, and appendix A1.
     """
+    from upbench.metrics.library import fid_features_to_statistics, fid_statistics_to_metric, torch_fidelity
+
     our_features, real_features = features_of_both(extractor, generated, real, least=2)
     our_statistics = fid_features_to_statistics(our_features)
     real_statistics = fid_features_to_statistics(real_features)
@@ -107,6 +105,8 @@ def inception_score(
     Source:
         Salimans et al., arXiv 1606.03498, section 4; on splits Barratt and Sharma, arXiv 1801.01973, section 4.1.
     """
+    from upbench.metrics.library import isc_features_to_metric, torch_fidelity
+
     features = extract(extractor, generated)
     result = isc_features_to_metric(features[extractor.logits], splits=1)
     return result[torch_fidelity.KEY_METRIC_ISC_MEAN]
@@ -133,6 +133,8 @@ def precision(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extracto
     Source:
         Kynkaanniemi et al., arXiv 1904.06991, section 2, eq. 1 and 2, with k = 3.
     """
+    from upbench.metrics.library import torch_fidelity
+
     shares = precision_and_recall(generated, real, extractor)
     return shares[torch_fidelity.KEY_METRIC_PRECISION]
 
@@ -155,6 +157,8 @@ def recall(generated: NDArray[np.uint8], real: NDArray[np.uint8], *, extractor: 
     Source:
         Kynkaanniemi et al., arXiv 1904.06991, section 2, eq. 1 and 2, with k = 3.
     """
+    from upbench.metrics.library import torch_fidelity
+
     shares = precision_and_recall(generated, real, extractor)
     return shares[torch_fidelity.KEY_METRIC_RECALL]
 
@@ -165,6 +169,8 @@ def precision_and_recall(
     extractor: Extractor,
 ) -> dict[str, float]:
     """Compute precision and recall, by torch-fidelity's names of them."""
+    from upbench.metrics.library import prc_features_to_metric
+
     our_features, real_features = features_of_both(extractor, generated, real, least=NEIGHBOURHOOD + 1)
     return prc_features_to_metric(our_features, real_features, prc_neighborhood=NEIGHBOURHOOD, verbose=False)
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from upbench.errors import UserError
 from upbench.metrics import fidelity
-from upbench.metrics.features import Extractor, torch_fidelity
+from upbench.metrics.features import Extractor
+
+if TYPE_CHECKING:
+    from torch_fidelity import FeatureExtractorBase
 
 VARIABLE = "UPBENCH_INCEPTION"
 NAME = "inception-v3-compat"
@@ -34,7 +38,7 @@ def find_weights() -> Path:
     return Path(named)
 
 
-def build(layers: list[str], weights: Path) -> torch_fidelity.FeatureExtractorBase:
+def build(layers: list[str], weights: Path) -> FeatureExtractorBase:
     """Make torch-fidelity's Inception-v3.
 
     Args:
@@ -55,6 +59,8 @@ def build(layers: list[str], weights: Path) -> torch_fidelity.FeatureExtractorBa
         raise UserError(f"{VARIABLE} = {str(weights)!r} cannot be read: {reason}") from None
     if not isinstance(tensors, dict) or "Mixed_7c.branch_pool.conv.weight" not in tensors:
         raise UserError(f"{VARIABLE} = {str(weights)!r} does not hold torch-fidelity's weights of Inception-v3")
+    from upbench.metrics.library import torch_fidelity
+
     return torch_fidelity.FeatureExtractorInceptionV3(NAME, layers, feature_extractor_weights_path=str(weights))
 
 

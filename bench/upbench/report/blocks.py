@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from upbench.errors import UserError
 from upbench.grid.spec import TableSpec
+from upbench.grid.types import Grid
 from upbench.labels import label_columns, split_column
 from upbench.layers import REFERENCE
-from upbench.report.statistics import Floats
+from upbench.report.frame import to_frame
+
+if TYPE_CHECKING:
+    from upbench.report.statistics import Floats
 
 # settings that make replicates, not rows
 REPLICATES = {"seed"}
@@ -88,6 +93,19 @@ class Block:
     def key(self) -> tuple[str, frozenset[str]]:
         """What the block is known by. The same column of the same cells in two tables is one comparison."""
         return self.column.name, self.cells
+
+
+def check_tables(grid: Grid) -> None:
+    """Raise the UserError that the tables of a grid would meet once its cells have run."""
+    frame = to_frame(grid, {})
+    for spec in grid.tables:
+        first_columns: dict[str, str] = {}
+        for name in spec.columns:
+            experiment, _ = split_column(name)
+            first_columns.setdefault(experiment, name)
+        # the rows are those of the experiment, whichever of its columns is looked at
+        for name in first_columns.values():
+            read_blocks(frame, spec, name)
 
 
 def read_blocks(frame: pd.DataFrame, spec: TableSpec, name: str) -> list[Block]:

@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 
 from upbench.grid.spec import TableSpec
-from upbench.grid.types import Grid
 from upbench.labels import split_column
 from upbench.layers import REFERENCE
 from upbench.report.blocks import Block, Column, label_rows, read_blocks, tuned_keys
-from upbench.report.frame import to_frame
 from upbench.report.statistics import LEVEL, Estimate, Floats, compare, detectable, estimate, estimate_difference
 
 Adjusted = Mapping[tuple[str, frozenset[str]], Floats]  # the p-values of each noisy block by its key
@@ -91,11 +89,6 @@ def summarise(frame: pd.DataFrame, specs: Sequence[TableSpec]) -> list[Summary]:
     for spec, columns in zip(specs, blocks_by_table, strict=True):
         summaries.append(_summarise_table(frame, spec, columns, adjusted))
     return summaries
-
-
-def check_tables(grid: Grid) -> None:
-    """Raise the UserError that `summarise` would raise of a grid's tables once its cells have run."""
-    summarise(to_frame(grid, {}), grid.tables)
 
 
 def _compare_noisy(blocks_by_table: Sequence[Sequence[Sequence[Block]]]) -> Adjusted:

@@ -24,7 +24,7 @@ from upbench.cell import Cell
 from upbench.modules import is_file_name
 from upbench.run.executor import Batch, Ended, Running, Terms
 from upbench.run.worker import ARRAYS, KEPT, LOG, RESULT, serve
-from upbench.store.provenance import components
+from upbench.store.provenance import reached_modules
 from upbench.tasks import TASKS
 
 POLL = 0.05  # seconds between two looks at the processes
@@ -97,7 +97,9 @@ def _run_batch(batch: Batch, terms: Terms) -> Generator[Ended | Running]:
 
 def _start_server(cells: Iterable[Cell]) -> None:
     """Return once processes of these cells can be forked, so that no cell's time goes into that."""
-    modules = {component.module for cell in cells for component in components(cell)}
+    modules: set[str] = set()
+    for cell in cells:
+        modules |= reached_modules(cell)
     if not modules:
         return
     # a user's own file cannot be imported by a name; the cell itself does it

@@ -38,11 +38,19 @@ def fingerprint(cell: Cell) -> str:
     however deep. Comments, docstrings and layout do not count, nor does code that the cell does not reach: a changed
     metric makes those cells stale that evaluate it, and no others.
     """
-    roots = frozenset([HARNESS, *components(cell)])
     digest = hashlib.sha256(f"{__version__} {version('torch')}".encode())
-    for part in _reached_code(roots):
+    for part in _code_of_all(_reach(_roots(cell))):
         digest.update(part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
+
+
+def reached_modules(cell: Cell) -> set[str]:
+    """The names of all modules that a cell imports while it runs, those of libraries aside."""
+    return {reference.module for reference in _reach(_roots(cell))}
+
+
+def _roots(cell: Cell) -> frozenset[Reference]:
+    return frozenset([HARNESS, *components(cell)])
 
 
 def components(cell: Cell) -> set[Reference]:
@@ -79,8 +87,8 @@ def environment() -> dict[str, Any]:
 
 
 @cache
-def _reached_code(roots: frozenset[Reference]) -> tuple[str, ...]:
-    """The code of everything that the roots reach, in an order that does not depend on where they stand."""
+def _reach(roots: frozenset[Reference]) -> frozenset[Reference]:
+    """Everything that the roots name, and what that names, however deep."""
     packages = frozenset(root.module.partition(".")[0] for root in roots)
     reached: set[Reference] = set()
     todo = set(roots)
@@ -92,6 +100,12 @@ def _reached_code(roots: frozenset[Reference]) -> tuple[str, ...]:
             todo.add(LAYERS.locate(REFERENCE))
         todo |= {each for each in _named_by(reference) if _is_followed(each.module, packages)}
         todo -= reached
+    return frozenset(reached)
+
+
+@cache
+def _code_of_all(reached: frozenset[Reference]) -> tuple[str, ...]:
+    """The code of all that is reached, in an order that does not depend on where it stands."""
     # sorted texts, not places: code that moves to another module stays the same code
     parts = {_code_of(reference) for reference in reached}
     parts |= {_effects_of(reference.module) for reference in reached}

@@ -101,7 +101,11 @@ def lines_with(state: str, output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith(state)]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# the one that is made of two others takes longer than the rest together
+CHECKED = [pytest.param(name, marks=[pytest.mark.slow] if name == "matched" else []) for name in LAYERS]
+
+
+@pytest.mark.parametrize("name", CHECKED)
 def test_every_registered_layer_passes(name: str) -> None:
     findings = check_layer(name)
     assert [finding for finding in findings if finding.passed is False] == []
