@@ -33,7 +33,7 @@ class Registry(Mapping[str, str]):
 
     def __init__(
         self,
-        kind: str,
+        noun: str,
         entries: dict[str, str],
         *,
         given: tuple[str, ...] = (),
@@ -42,12 +42,12 @@ class Registry(Mapping[str, str]):
         """Make a registry.
 
         Args:
-            kind: what a component is called in messages: "layer", "data set" and so on.
+            noun: what a component is called in messages: "layer", "data set" and so on.
             entries: "module:attribute" by name.
             given: keyword parameters that the caller supplies and that are therefore not options.
             needs: attributes without which something is no component of this room.
         """
-        self.kind = kind
+        self.noun = noun
         self._entries = entries
         self.given = given
         self._needs = needs
@@ -73,7 +73,7 @@ class Registry(Mapping[str, str]):
             module, colon, attribute = entry.rpartition(":")
             if colon and module and attribute.isidentifier():
                 return Reference(module, attribute)
-        raise unknown_name_error(self.kind, name, self._entries, where)
+        raise unknown_name_error(self.noun, name, self._entries, where)
 
     def get(self, name: str, where: str = "") -> Any:  # type: ignore[override]
         """The component of that name.
@@ -93,7 +93,7 @@ class Registry(Mapping[str, str]):
         # said here, or it would be an AttributeError somewhere in the middle of a run
         lacking = [attribute for attribute in self._needs if not hasattr(component, attribute)]
         if lacking:
-            raise UserError(f"{place} is no {self.kind}: it has no {' and no '.join(lacking)}")
+            raise UserError(f"{place} is no {self.noun}: it has no {' and no '.join(lacking)}")
         return component
 
     def options(self, name: str, where: str = "") -> dict[str, Any]:
@@ -126,17 +126,19 @@ class Registry(Mapping[str, str]):
 
     def _place(self, name: str, where: str) -> str:
         """The place of a component, with which messages begin."""
-        component = f"{self.kind} {name!r}"
+        component = f"{self.noun} {name!r}"
         return f"{where}: {component}" if where else component
 
     def _explain(self, error: ValidationError, model: type[BaseModel], place: str) -> UserError:
         """The refusal of a value, with the nearest allowed one where the allowed ones are listed."""
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        if first["type"] == "literal_error" and key in model.model_fields:
-            allowed = typing.get_args(model.model_fields[key].annotation)
-            return unknown_name_error(key, first["input"], map(str, allowed), place)
-        return UserError(f"{place}: option {key!r} = {first['input']!r}: {first['msg']}")
+        value = first["input"]
+        option = model.model_fields.get(key)
+        if first["type"] == "literal_error" and option is not None:
+            allowed = typing.get_args(option.annotation)
+            return unknown_name_error(key, value, map(str, allowed), place)
+        return UserError(f"{place}: option {key!r} = {value!r}: {first['msg']}")
 
     def _model(self, name: str, where: str) -> type[BaseModel]:
         """The pydantic model of a component's options."""

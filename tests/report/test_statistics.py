@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from upbench.report.multiplicity import holm, most_equal_pairs, possible_equal_pairs, shaffer
 from upbench.report.statistics import (
-    compare,
+    compare_rows,
     detectable,
     estimate,
     estimate_difference,
@@ -101,14 +101,14 @@ def test_each_pair_is_a_paired_t_test_over_common_seeds(block: np.ndarray) -> No
 def test_a_difference_without_any_noise_is_certain() -> None:
     assert paired_p(np.array([[1.0, 3.0], [2.0, 4.0]]))[0, 1] == 0
     assert omnibus_p(np.array([[1.0, 3.0], [2.0, 4.0]])) == 0
-    assert compare([np.array([[1.0, 3.0], [2.0, 4.0]])])[0][0, 1] == 0
+    assert compare_rows([np.array([[1.0, 3.0], [2.0, 4.0]])])[0][0, 1] == 0
 
 
 def test_a_noisy_layer_does_not_hide_a_difference_between_two_quiet_ones() -> None:
     rng = np.random.default_rng(0)
     block = rng.normal([0, 1, 0.5], [0.01, 0.01, 100], (5, 3))
     assert f_test_p(block) > 0.05
-    assert compare([block])[0][0, 1] < 0.001
+    assert compare_rows([block])[0][0, 1] < 0.001
 
 
 @given(arrays(float, (5, 2), elements=LOST))
@@ -153,7 +153,7 @@ def test_shaffer_is_its_definition(p_values: np.ndarray) -> None:
 
 @given(blocks(LOST, rows=4))
 def test_comparisons_are_symmetric_and_never_surer_than_the_plain_test(block: np.ndarray) -> None:
-    (adjusted,) = compare([block])
+    (adjusted,) = compare_rows([block])
     assert np.array_equal(adjusted, adjusted.T)
     assert (adjusted >= paired_p(block) - 1e-12).all() or block.shape[1] <= 3
     assert ((adjusted >= 0) & (adjusted <= 1)).all()
@@ -164,7 +164,7 @@ def test_the_order_of_rows_and_seeds_does_not_matter(block: np.ndarray, random) 
     rows, seeds = list(range(block.shape[1])), list(range(block.shape[0]))
     random.shuffle(rows)
     random.shuffle(seeds)
-    (adjusted,), (shuffled,) = compare([block]), compare([block[seeds][:, rows]])
+    (adjusted,), (shuffled,) = compare_rows([block]), compare_rows([block[seeds][:, rows]])
     assert shuffled == pytest.approx(adjusted[np.ix_(rows, rows)], rel=1e-6, abs=1e-9)
 
 
@@ -175,7 +175,7 @@ def test_identical_layers_are_called_different_in_at_most_5_percent_of_blocks(
     rng = np.random.default_rng(rows + seeds)
     wrong = 0
     for _ in range(trials):
-        (adjusted,) = compare([statistics_rates.draw_block(seeds, np.zeros(rows), np.ones(rows), rng)])
+        (adjusted,) = compare_rows([statistics_rates.draw_block(seeds, np.zeros(rows), np.ones(rows), rng)])
         wrong += (adjusted < 0.05).any()
     assert not beyond_chance(wrong, 0.05, trials)
 
@@ -202,7 +202,7 @@ def test_equal_layers_beside_a_better_one_are_told_apart_in_at_most_5_percent() 
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(1000):
-        (adjusted,) = compare([statistics_rates.draw_block(5, np.array([30.0, 0, 0, 0]), np.ones(4), rng)])
+        (adjusted,) = compare_rows([statistics_rates.draw_block(5, np.array([30.0, 0, 0, 0]), np.ones(4), rng)])
         wrong += (adjusted[1:, 1:] < 0.05).any()
     assert not beyond_chance(wrong, 0.05, 1000)
 
@@ -229,7 +229,7 @@ def test_a_row_that_lost_its_replicates_costs_the_others_nothing() -> None:
     block = np.column_stack([rng.normal(10, 0.1, 5), rng.normal(5, 0.1, 5), rng.normal(5, 0.1, 5)])
     lost = np.column_stack([block, np.full(5, math.nan)])
     lost[0, 3] = 7.0
-    (with_it,), (without,) = compare([lost]), compare([block])
+    (with_it,), (without,) = compare_rows([lost]), compare_rows([block])
     assert with_it[:3, :3] == pytest.approx(without)
     assert with_it[3, :3].tolist() == [1, 1, 1]
 
@@ -237,8 +237,8 @@ def test_a_row_that_lost_its_replicates_costs_the_others_nothing() -> None:
 def test_a_single_run_decides_nothing_and_does_not_count() -> None:
     rng = np.random.default_rng(2)
     block = rng.normal([10, 5], 0.1, (5, 2))
-    single, alone = compare([block[:1], block]), compare([block])
+    single, alone = compare_rows([block[:1], block]), compare_rows([block])
     assert single[0].tolist() == [[1, 1], [1, 1]]
     assert single[1] == pytest.approx(alone[0])
     assert alone[0][0, 1] < 1e-6
-    assert compare([]) == []
+    assert compare_rows([]) == []

@@ -31,7 +31,7 @@ def list_components() -> None:
     console = Console()
     for registry in (TASKS, MODELS, LAYERS, DATA, METRICS):
         table = Table(
-            title=f"{registry.kind}s", title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold"
+            title=f"{registry.noun}s", title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold"
         )
         table.add_column("name", no_wrap=True)
         table.add_column("what it is", ratio=2)

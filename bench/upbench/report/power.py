@@ -53,7 +53,7 @@ def find_effect(seeds: int, rows: int, columns: int, level: float) -> float:
 def _share_told_apart(noise: Floats, effect: float, columns: int, level: float) -> float:
     """The share of pairs with the first row that are told apart once that row lies `effect` away.
 
-    The tests are those of `upbench.report.statistics.compare`, written out for all runs at once.
+    The tests are those of `upbench.report.statistics.compare_rows`, written out for all runs at once.
 
     Args:
         noise: (runs, seeds, rows).

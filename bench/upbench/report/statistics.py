@@ -227,7 +227,7 @@ def _rows_with_pairs(block: Floats) -> NDArray[np.int64]:
     return np.flatnonzero(replicates > 1)
 
 
-def compare(blocks: Sequence[Floats]) -> list[Floats]:
+def compare_rows(blocks: Sequence[Floats]) -> list[Floats]:
     """Compare all rows of each block with each other, corrected for all pairs and all blocks together.
 
     A pair is told apart only where an omnibus test finds its block not all equal. Those tests are corrected by Holm
@@ -272,7 +272,7 @@ def detectable(block: Floats, columns: int = 1) -> float:
 
     Args:
         block: (seeds, rows), NaN where a replicate was lost.
-        columns: the number of blocks that `compare` corrects together.
+        columns: the number of blocks that `compare_rows` corrects together.
 
     Returns:
         The difference, in the unit of the block; NaN where no pair can be tested.

@@ -13,7 +13,7 @@ from upbench.grid.spec import TableSpec
 from upbench.labels import split_column
 from upbench.layers import REFERENCE
 from upbench.report.blocks import Block, Column, label_rows, read_blocks, tuned_keys
-from upbench.report.statistics import LEVEL, Estimate, Floats, compare, detectable, estimate, estimate_difference
+from upbench.report.statistics import LEVEL, Estimate, Floats, compare_rows, detectable, estimate, estimate_difference
 
 Adjusted = Mapping[tuple[str, frozenset[str]], Floats]  # the p-values of each noisy block by its key
 
@@ -67,7 +67,7 @@ class Summary:
 
 
 def summarise(frame: pd.DataFrame, specs: Sequence[TableSpec]) -> list[Summary]:
-    """Summarise the tables of a grid; their comparisons are corrected together, see `compare`.
+    """Summarise the tables of a grid; their comparisons are corrected together, see `compare_rows`.
 
     Args:
         frame: the tidy frame.
@@ -100,7 +100,7 @@ def _compare_noisy(blocks_by_table: Sequence[Sequence[Sequence[Block]]]) -> Adju
                 if block.column.noisy:
                     noisy[block.key] = block
     # together, as each comparison is one more chance to err
-    p_values = compare([block.scaled for block in noisy.values()])
+    p_values = compare_rows([block.scaled for block in noisy.values()])
     return dict(zip(noisy, p_values, strict=True))
 
 

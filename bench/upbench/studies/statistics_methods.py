@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from upbench.report.statistics import LEVEL, Floats, compare, holm, paired_p
+from upbench.report.statistics import LEVEL, Floats, compare_rows, holm, paired_p
 
 Rng = np.random.Generator
 Interval = tuple[Floats, Floats]  # low and high ends, (trials,) each
@@ -141,7 +141,7 @@ def compare_as_the_suite(block: Floats) -> Called:
     Returns:
         Whether each pair is called different, (rows, rows).
     """
-    (adjusted,) = compare([block])
+    (adjusted,) = compare_rows([block])
     return adjusted < 1 - LEVEL
 
 

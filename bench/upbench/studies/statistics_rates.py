@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from upbench.report.statistics import LEVEL, Floats, compare, detectable
+from upbench.report.statistics import LEVEL, Floats, compare_rows, detectable
 from upbench.studies.statistics_methods import INTERVALS, PROCEDURES, Rng
 
 CHUNK = 100  # trials resampled at once, so that the resamples of 40 seeds stay within some 30 MB
@@ -264,7 +264,7 @@ def power_where_detectable(
         first = draw_block(seeds, better, spread, rng)
         others = [draw_block(seeds, equal, spread, rng) for _ in range(columns - 1)]
         grid = [first, *others]
-        adjusted = compare(grid)[0]
+        adjusted = compare_rows(grid)[0]
         called = adjusted[0, 1:] < 1 - LEVEL
         shares.append(called.mean())
     return effect, float(np.mean(shares))
@@ -296,8 +296,8 @@ def grids_with_false_calls(
     for _ in range(trials):
         grid = draw_grid(rows, seeds, columns, different, rng)
         # both are asked about the same draws, so that their difference is that of the corrections
-        together = compare(grid)[different:]
-        alone = [compare([block])[0] for block in grid[different:]]
+        together = compare_rows(grid)[different:]
+        alone = [compare_rows([block])[0] for block in grid[different:]]
         wrong_together += _any_called(together)
         wrong_alone += _any_called(alone)
     return wrong_together / trials, wrong_alone / trials
