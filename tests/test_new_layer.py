@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, TINY, Command, environment
 
 LAYER = r'''
@@ -51,6 +53,7 @@ class NearestConv(UpsamplingLayer):
 '''
 
 
+@pytest.mark.slow
 def test_one_file_and_one_line_make_a_layer(tmp_path: Path, upbench: Command) -> None:
     for name in ("bench", "tests", "ablations", "pyproject.toml"):
         source, target = ROOT / name, tmp_path / name

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from upbench.cli.app import app
+from upbench.cli.app import app, main
 from upbench.layers import LAYERS
 from upbench.metrics import METRICS
 from upbench.models import MODELS
 
 from tests.conftest import TINY, Command
+
+
+@pytest.fixture
+def upbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run the command in an empty folder, and in this process: one of its own would import torch for each refusal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        arguments = list(map(str, words))
+        monkeypatch.setattr(sys, "argv", ["upbench", *arguments])
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+        said = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
+
+    return run
 
 
 def refused(done, *words: str) -> None:

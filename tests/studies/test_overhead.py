@@ -22,6 +22,7 @@ def test_a_cell_says_how_long_its_task_ran(finished: Path) -> None:
         assert 0 < record.computing < record.duration
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_cell_add_up(tmp_path: Path, tiny: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "upbench.studies.overhead", tiny, "--only", "seed=0"],

@@ -101,8 +101,9 @@ def lines_with(state: str, output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith(state)]
 
 
-# the one that is made of two others takes longer than the rest together
-CHECKED = [pytest.param(name, marks=[pytest.mark.slow] if name == "matched" else []) for name in LAYERS]
+# one of each family in the default tests; tests/layers/test_conformance.py asks the same of all of them
+OFTEN = ("transposed_conv", "pixel_shuffle", "pixel_dcl", "carafe", "dysample")
+CHECKED = [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.slow]) for name in LAYERS]
 
 
 @pytest.mark.parametrize("name", CHECKED)
