@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 PACKAGE = __name__.partition(".")[0]
+PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,8 @@ def _beside(module: str, importer: str) -> str:
 
 def _package_folders(top: str, rest: list[str]) -> Iterator[Path]:
     """The folders, or files without their suffix, at which a module can lie."""
-    here = Path(__file__).resolve().parent
     if top == PACKAGE:
-        yield here.joinpath(*rest)
+        yield PACKAGE_FOLDER.joinpath(*rest)
         return
     try:
         spec = importlib.util.find_spec(top)  # of a top-level name: this looks for a file, and imports nothing

@@ -38,10 +38,16 @@ def fingerprint(cell: Cell) -> str:
     however deep. Comments, docstrings and layout do not count, nor does code that the cell does not reach: a changed
     metric makes those cells stale that evaluate it, and no others.
     """
-    digest = hashlib.sha256(f"{__version__} {version('torch')}".encode())
+    digest = hashlib.sha256(_versions().encode())
     for part in _code_of_all(_reach(_roots(cell))):
         digest.update(part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
+
+
+@cache
+def _versions() -> str:
+    """The suite's version and torch's, looked up once: the packages' metadata are files."""
+    return f"{__version__} {version('torch')}"
 
 
 def reached_modules(cell: Cell) -> set[str]:
@@ -143,12 +149,13 @@ def _named_by(reference: Reference) -> frozenset[Reference]:
 def _names_in(statement: ast.AST, module: Module) -> Iterator[Reference]:
     """What the names in a statement stand for, as far as the module's imports and its own say."""
     local: dict[str, Reference] = {}
-    for node in ast.walk(statement):
+    nodes = list(ast.walk(statement))
+    for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             local |= read_imports(node, module.name)
     # an import within a function: what it brings is taken, used or not
     yield from local.values()
-    for node in ast.walk(statement):
+    for node in nodes:
         if not isinstance(node, ast.Name | ast.Attribute):
             continue
         reference = module.resolve_dotted(node)
