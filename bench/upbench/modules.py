@@ -54,7 +54,12 @@ class Module:
         """What a name at the top level stands for; None for a builtin, or a name that nothing here defines."""
         if name in self.definitions:
             return Reference(self.name, name)
-        return self.imports.get(name)
+        if name in self.imports:
+            return self.imports[name]
+        # what `from module import *` may have brought
+        starred = self.imports.get("*")
+        other = read_module(starred.module) if starred else None
+        return other.resolve(name) if other else None
 
     def resolve_dotted(self, node: ast.expr) -> Reference | None:
         """What `name` or `module.name` in an expression stands for, as far as the imports say."""
@@ -66,13 +71,6 @@ class Module:
         if owner is None or owner.name:
             return None
         return _member(owner.module, node.attr)
-
-    def find_class(self, name: str) -> ast.ClassDef | None:
-        """The class that is defined here under this name."""
-        for statement in self.definitions.get(name, ()):
-            if isinstance(statement, ast.ClassDef):
-                return statement
-        return None
 
 
 @cache
@@ -100,6 +98,10 @@ def read_module(name: str) -> Module | None:
             continue
         elif not names and not _is_inert(statement):
             effects.append(statement)
+            # an import may stand behind a condition, or in a try
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    imports |= read_imports(node, name)
     return Module(name, path, MappingProxyType(definitions), MappingProxyType(imports), tuple(effects))
 
 

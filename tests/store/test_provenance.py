@@ -146,6 +146,29 @@ def test_another_component_on_the_list_makes_nothing_stale(copy: Path, before: l
     assert stale(copy, before) == set()
 
 
+OWN = "from upbench.layers.base import UpsamplingLayer\n{imported}\n\n\nclass Mine(UpsamplingLayer):\n    {body}\n"
+
+
+@pytest.mark.parametrize(
+    ("imported", "body"),
+    [
+        ("from neighbour import *", "width = count()"),
+        ("import neighbour as near", "width = near.count()"),
+        ("try:\n    from neighbour import count\nexcept ImportError:\n    count = int", "width = count()"),
+        ("from neighbour import count as c\nUpsamplingLayer.width = c", "width = 1"),
+    ],
+)
+def test_what_a_users_layer_imports_is_part_of_it_however_it_is_imported(
+    tmp_path: Path, imported: str, body: str
+) -> None:
+    own = dataclasses.replace(CELLS[0], layer=dataclasses.replace(CELLS[0].layer, name="./mine.py:Mine"))
+    (tmp_path / "mine.py").write_text(OWN.format(imported=imported, body=body))
+    (tmp_path / "neighbour.py").write_text("def count():\n    return 3\n")
+    first = fingerprints(ROOT, [own], tmp_path)
+    (tmp_path / "neighbour.py").write_text("def count():\n    return 4\n")
+    assert fingerprints(ROOT, [own], tmp_path) != first
+
+
 def test_the_source_of_a_users_own_layer_is_part_of_it(tmp_path: Path) -> None:
     own = dataclasses.replace(CELLS[0], layer=dataclasses.replace(CELLS[0].layer, name="./mine.py:Mine"))
     (tmp_path / "neighbour.py").write_text("WIDTH = 3\n")

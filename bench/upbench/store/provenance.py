@@ -138,7 +138,8 @@ def _named_by(reference: Reference) -> frozenset[Reference]:
     if module is None:
         return frozenset()
     found: set[Reference] = set()
-    for statement in _statements(module, reference.name):
+    # what importing the module does counts as well, and so does what that names
+    for statement in (*_statements(module, reference.name), *module.effects):
         found |= set(_names_in(statement, module))
     # a name that the module only passes on
     if reference.name not in module.definitions and reference.name in module.imports:
